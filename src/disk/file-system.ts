@@ -1,0 +1,58 @@
+/**
+ * The seam to the file system: one method, one system call.
+ *
+ * Nothing else in the engine touches a disk, so a test can stand in for it: count calls, die at the
+ * n-th, forget what was not synced, or run many processes at once under a scheduler. For that a
+ * method may answer at once or with a promise. The engine always awaits; Node's own implementation
+ * answers at once wherever a call is short, because the thread pool costs more than the call.
+ *
+ * Errors are Node's: an Error with `code`, `syscall` and `path`.
+ */
+
+export type Awaitable<T> = T | Promise<T>;
+
+/**
+ * - `read`: an existing file, never through a symbolic link, never waiting for a FIFO's writer;
+ * - `create`: a new file for writing; EEXIST where the name is taken;
+ * - `directory`: a directory, to sync it.
+ */
+export type OpenMode = "read" | "create" | "directory";
+
+export interface FileStat {
+  readonly kind: "file" | "directory" | "symlink" | "other";
+  readonly bytes: number;
+  readonly mtimeMs: number;
+  readonly inode: number;
+  readonly links: number;
+}
+
+export interface DiskSpace {
+  /** The file system's magic number, as statfs(2) gives it. */
+  readonly type: number;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  readonly freeInodes: number;
+}
+
+export interface FileSystem {
+  open(path: string, mode: OpenMode): Awaitable<number>;
+  /** Bytes read, 0 at the end. `position` null reads on from where the file descriptor stands. */
+  read(fd: number, into: Uint8Array, position: number | null): Awaitable<number>;
+  /** Bytes written: possibly fewer than asked. */
+  write(fd: number, from: Uint8Array, position: number | null): Awaitable<number>;
+  /** fsync(2) of a file or a directory. */
+  sync(fd: number): Awaitable<void>;
+  close(fd: number): Awaitable<void>;
+  /** fstat(2). */
+  stat(fd: number): Awaitable<FileStat>;
+  lstat(path: string): Awaitable<FileStat>;
+  list(path: string): Awaitable<string[]>;
+  rename(from: string, to: string): Awaitable<void>;
+  link(from: string, to: string): Awaitable<void>;
+  unlink(path: string): Awaitable<void>;
+  mkdir(path: string): Awaitable<void>;
+  rmdir(path: string): Awaitable<void>;
+  /** utimes(2) with this time for both. */
+  touch(path: string, atMs: number): Awaitable<void>;
+  space(path: string): Awaitable<DiskSpace>;
+}

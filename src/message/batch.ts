@@ -1,0 +1,164 @@
+/**
+ * A batch file: one header line, then the body. Written once, then immutable.
+ *
+ *   {"format":1,"id":"01kd…","time":1767225600000,"count":1000,"framing":"lines","codec":"none",
+ *    "length":65536,"headers":{},"checksum":"5f1c2a90","self":"0c8e77d1"}␣␣␣\n
+ *   body: `length` bytes
+ *
+ * `checksum` is the CRC-32 of the body, `self` that of the header line up to `,"self"`: no byte of
+ * the file is unguarded. A writer that streams leaves room for the longest numbers and fills the
+ * rest of the line with spaces. Framing says where a message ends:
+ *
+ *   whole    one message: the body
+ *   lines    each message ends with a newline, which is not part of it
+ *   records  each message is: u32 length of its headers, u32 length of its payload (both big
+ *            endian), its headers as a JSON object, its payload
+ *
+ * Pure; knows no files.
+ */
+import { BATCH_MESSAGES, FORMAT, HEADERS_BYTES } from "../limits.ts";
+import { checksumOf } from "./checksum.ts";
+
+export type Framing = "whole" | "lines" | "records";
+export type Headers = Readonly<Record<string, string>>;
+
+export interface BatchHeader {
+  readonly id: string;
+  readonly timeMs: number;
+  readonly count: number;
+  readonly framing: Framing;
+  /** Body bytes. */
+  readonly length: number;
+  /** Headers that all messages of the batch share. */
+  readonly headers: Headers;
+  /** CRC-32 of the body. */
+  readonly checksum: string;
+}
+
+/** The file is not what was written: torn, zeroed, altered, or never ours. */
+export class DamagedError extends Error {}
+
+const NEWLINE = 0x0a;
+const SELF = ',"self":"';
+
+function headerText(header: BatchHeader): string {
+  const text = JSON.stringify({
+    format: FORMAT,
+    id: header.id,
+    time: header.timeMs,
+    count: header.count,
+    framing: header.framing,
+    codec: "none",
+    length: header.length,
+    headers: header.headers,
+    checksum: header.checksum,
+  });
+  return text.slice(0, -1);
+}
+
+/** Bytes that a header with these headers can need at the most. */
+export function roomForHeader(header: BatchHeader): number {
+  const longest = { ...header, count: BATCH_MESSAGES, length: Number.MAX_SAFE_INTEGER };
+  return encodeHeader(longest).length;
+}
+
+/** The header line with its newline, filled with spaces to `roomBytes` where that is given. */
+export function encodeHeader(header: BatchHeader, roomBytes = 0): Buffer {
+  const text = headerText(header);
+  const line = `${text}${SELF}${checksumOf(Buffer.from(text))}"}`;
+  const missing = roomBytes - Buffer.byteLength(line) - 1;
+  return Buffer.from(`${line}${" ".repeat(Math.max(0, missing))}\n`);
+}
+
+/** A batch of one message, as the bytes of its file. */
+export function encodeWhole(
+  id: string,
+  timeMs: number,
+  headers: Headers,
+  body: Uint8Array,
+): Buffer {
+  const header: BatchHeader = {
+    id,
+    timeMs,
+    count: 1,
+    framing: "whole",
+    length: body.length,
+    headers,
+    checksum: checksumOf(body),
+  };
+  return Buffer.concat([encodeHeader(header), body]);
+}
+
+/** One message of a `records` body. */
+export function encodeRecord(headers: Headers, payload: Uint8Array): Buffer {
+  const text = Buffer.from(JSON.stringify(headers));
+  const front = Buffer.allocUnsafe(8);
+  front.writeUInt32BE(text.length, 0);
+  front.writeUInt32BE(payload.length, 4);
+  return Buffer.concat([front, text, payload]);
+}
+
+export interface ParsedHeader {
+  readonly header: BatchHeader;
+  /** Where the body starts in the file, in bytes. */
+  readonly bodyOffset: number;
+}
+
+/**
+ * Reads the header at the start of a file.
+ *
+ * @param start  the file's first bytes: all of them, or at least HEADER_BYTES.
+ * @throws DamagedError  with the reason; a newer format is said as such.
+ */
+export function parseHeader(start: Buffer): ParsedHeader {
+  const end = start.indexOf(NEWLINE);
+  const line = end === -1 ? "" : start.toString("utf8", 0, end).trimEnd();
+  const selfAt = line.lastIndexOf(SELF);
+  if (selfAt === -1) throw new DamagedError("no batch header");
+  const self = line.slice(selfAt + SELF.length, -2);
+  if (!line.endsWith('"}') || checksumOf(Buffer.from(line.slice(0, selfAt))) !== self) {
+    throw new DamagedError("the checksum of the header does not match");
+  }
+  const { format, id, time, count, framing, codec, length, headers, checksum } = JSON.parse(line);
+  if (format !== FORMAT) throw new DamagedError(`batch format ${format} is not known here`);
+  if (codec !== "none") throw new DamagedError(`codec ${codec} is not known here`);
+  return {
+    bodyOffset: end + 1,
+    header: { id, timeMs: time, count, framing, length, headers, checksum },
+  };
+}
+
+/** @throws DamagedError  where the bytes are not an object of strings. */
+export function parseHeaders(json: Buffer): Headers {
+  try {
+    const headers: unknown = JSON.parse(json.toString());
+    if (isHeaders(headers)) return headers;
+  } catch {
+    // Said below.
+  }
+  throw new DamagedError("the headers of a record are not an object of strings");
+}
+
+function isHeaders(value: unknown): value is Headers {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((field) => typeof field === "string")
+  );
+}
+
+/** What is wrong with headers that a caller gives, or undefined where they will do. */
+export function complaintAboutHeaders(headers: Headers): string | undefined {
+  for (const [name, value] of Object.entries(headers)) {
+    if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/.test(name)) {
+      return `header name ${JSON.stringify(name)}: letters, digits and - _ . only`;
+    }
+    // eslint-disable-next-line no-control-regex
+    if (typeof value !== "string" || /[\0\r\n]/.test(value)) {
+      return `header ${name}: its value must be one line of text`;
+    }
+  }
+  const bytes = Buffer.byteLength(JSON.stringify(headers));
+  return bytes > HEADERS_BYTES ? `headers of ${bytes} bytes; ${HEADERS_BYTES} at most` : undefined;
+}

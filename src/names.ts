@@ -1,0 +1,34 @@
+/** Names of queues, and what they stand for on the disk. Pure. */
+import { SpoolError } from "./errors.ts";
+import { NAME_BYTES } from "./limits.ts";
+
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
+
+/** Checks one name. @throws BAD_NAME */
+export function checkName(name: string): string {
+  if (!NAME.test(name) || name.length > NAME_BYTES) {
+    const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
+    throw new SpoolError(
+      "BAD_NAME",
+      `not a name: ${shown}`,
+      `Use letters, digits, "." "_" "-", ${NAME_BYTES} at most, no leading "." or "-".`,
+    );
+  }
+  return name;
+}
+
+/** Checks a queue's name: `jobs`, or `logs/archive` for a subscription. @throws BAD_NAME */
+export function checkQueueName(name: string): string {
+  const parts = name.split("/");
+  if (parts.length > 2) checkName(name);
+  for (const part of parts) checkName(part);
+  return name;
+}
+
+/** Where a queue lives, relative to the spool. */
+export function pathOfQueue(name: string): string {
+  const [queue = "", subscription] = checkQueueName(name).split("/");
+  return subscription === undefined
+    ? `queues/${queue}`
+    : `topics/${queue}/subscriptions/${subscription}`;
+}

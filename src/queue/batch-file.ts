@@ -1,0 +1,201 @@
+/**
+ * Reading a batch: its header, and messages out of its body.
+ *
+ * Nothing is handed out before the checksum of the whole body has been seen to match. A body of a
+ * few megabytes is read once and kept; a larger one is read through once for its checksum, and again
+ * in blocks for what is asked. The file stays open meanwhile, so it does not matter what becomes
+ * of its name.
+ */
+import { readAll } from "../disk/durable.ts";
+import type { FileSystem } from "../disk/file-system.ts";
+import { isErrno, SpoolError } from "../errors.ts";
+import { BLOCK_BYTES, BUFFER_BYTES, HEADER_BYTES, IN_MEMORY_BYTES } from "../limits.ts";
+import { DamagedError, parseHeader, parseHeaders } from "../message/batch.ts";
+import type { BatchHeader, Framing, Headers } from "../message/batch.ts";
+import { Checksum } from "../message/checksum.ts";
+import { timeOfId } from "../message/id.ts";
+import type { Slice } from "../message/slice.ts";
+
+/** What has the name of a slice is no file at all: a directory, a symbolic link, a device. */
+export class ForeignError extends Error {}
+
+const NEWLINE = 0x0a;
+
+/** One message's place in a body. */
+export interface Span {
+  readonly headers: Headers;
+  /** Of the payload, in the body, in bytes. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** Where the next message starts. */
+  readonly next: number;
+}
+
+export class BatchFile {
+  readonly header: BatchHeader;
+  readonly #fs: FileSystem;
+  readonly #fd: number;
+  readonly #bodyOffset: number;
+  /** The body, where it is kept. */
+  #body: Buffer | undefined;
+  #users = 1;
+
+  private constructor(fs: FileSystem, fd: number, header: BatchHeader, bodyOffset: number) {
+    this.#fs = fs;
+    this.#fd = fd;
+    this.header = header;
+    this.#bodyOffset = bodyOffset;
+  }
+
+  /**
+   * Opens and checks the batch that `slice`, at `path`, is a part of.
+   *
+   * @throws ENOENT        the name is gone.
+   * @throws ForeignError  it is no regular file. It was not followed, nor read.
+   * @throws DamagedError  it is not what was written.
+   */
+  static async open(fs: FileSystem, path: string, slice: Slice): Promise<BatchFile> {
+    let fd: number;
+    try {
+      fd = await fs.open(path, "read");
+    } catch (error) {
+      if (isErrno(error, "ELOOP")) throw new ForeignError("a symbolic link");
+      if (isErrno(error, "ENXIO")) throw new ForeignError("a socket or a device");
+      throw error;
+    }
+    try {
+      const { kind, bytes } = await fs.stat(fd);
+      if (kind !== "file") throw new ForeignError(`a ${kind}, not a file`);
+      const file = await BatchFile.#read(fs, fd, bytes, slice);
+      file.checkSlice(slice);
+      return file;
+    } catch (error) {
+      await fs.close(fd);
+      throw error;
+    }
+  }
+
+  static async #read(
+    fs: FileSystem,
+    fd: number,
+    fileBytes: number,
+    slice: Slice,
+  ): Promise<BatchFile> {
+    const isSmall = fileBytes <= IN_MEMORY_BYTES;
+    const start = Buffer.allocUnsafe(Math.min(fileBytes, isSmall ? fileBytes : HEADER_BYTES));
+    const count = await readAll(fs, fd, start, 0);
+    const { header, bodyOffset } =
+      slice.checksum === undefined
+        ? parseHeader(start.subarray(0, count))
+        : { header: headerOfRaw(slice, slice.checksum, fileBytes), bodyOffset: 0 };
+    if (header.id !== slice.batch) throw new DamagedError(`it is batch ${header.id}`);
+    const expected = bodyOffset + header.length;
+    if (fileBytes !== expected) {
+      throw new DamagedError(`${fileBytes} bytes, and not the ${expected} that were written`);
+    }
+    const file = new BatchFile(fs, fd, header, bodyOffset);
+    const checksum = new Checksum();
+    if (isSmall) checksum.update((file.#body = start.subarray(bodyOffset)));
+    else for await (const block of file.read(0, header.length)) checksum.update(block);
+    if (checksum.digest() !== header.checksum) {
+      throw new DamagedError("the checksum of the body does not match");
+    }
+    return file;
+  }
+
+  /** @throws DamagedError  where the name of the slice says what the batch does not hold. */
+  checkSlice(slice: Slice): void {
+    const { count, length } = this.header;
+    if (slice.first + slice.count > count || slice.offset + slice.bytes > length) {
+      throw new DamagedError(`its name says more than the ${count} messages that it holds`);
+    }
+  }
+
+  /** One more holder, who will close it too. */
+  share(): this {
+    this.#users++;
+    return this;
+  }
+
+  async close(): Promise<void> {
+    if (--this.#users === 0) {
+      this.#body = undefined;
+      await this.#fs.close(this.#fd);
+    }
+  }
+
+  /** Bytes [offset, offset + bytes) of the body, in blocks. */
+  async *read(offset: number, bytes: number): AsyncGenerator<Buffer> {
+    if (this.#body !== undefined) {
+      if (bytes > 0) yield this.#body.subarray(offset, offset + bytes);
+      return;
+    }
+    for (let done = 0; done < bytes;) {
+      const block = Buffer.allocUnsafe(Math.min(BLOCK_BYTES, bytes - done));
+      const count = await readAll(this.#fs, this.#fd, block, this.#bodyOffset + offset + done);
+      if (count === 0) throw new DamagedError("the file became shorter while it was read");
+      done += count;
+      yield block.subarray(0, count);
+    }
+  }
+
+  /** The same in one piece. @throws BAD_VALUE where it is too large for one Buffer. */
+  async buffer(offset: number, bytes: number): Promise<Buffer> {
+    if (this.#body !== undefined) return this.#body.subarray(offset, offset + bytes);
+    if (bytes > BUFFER_BYTES) {
+      throw new SpoolError("BAD_VALUE", `${bytes} bytes do not fit into memory`, "Stream them.");
+    }
+    const blocks: Buffer[] = [];
+    for await (const block of this.read(offset, bytes)) blocks.push(block);
+    return Buffer.concat(blocks);
+  }
+
+  /** The message that starts at `offset`; `end` is where its slice ends. @throws DamagedError */
+  async spanAt(offset: number, end: number): Promise<Span> {
+    const { framing, headers } = this.header;
+    if (framing === "whole") return { headers, offset, bytes: end - offset, next: end };
+    if (framing === "lines") {
+      const at = await this.#newlineFrom(offset, end);
+      return { headers, offset, bytes: at - offset, next: at + 1 };
+    }
+    const front = await this.buffer(offset, Math.min(8, end - offset));
+    const headersBytes = front.length < 8 ? end : front.readUInt32BE(0);
+    const bytes = front.length < 8 ? 0 : front.readUInt32BE(4);
+    const start = offset + 8 + headersBytes;
+    if (start + bytes > end) throw new DamagedError("a record is longer than its batch");
+    const own = parseHeaders(await this.buffer(offset + 8, headersBytes));
+    return { headers: { ...headers, ...own }, offset: start, bytes, next: start + bytes };
+  }
+
+  /** Where the message `count` messages after the one at `offset` starts. */
+  async skip(offset: number, end: number, count: number): Promise<number> {
+    let at = offset;
+    if (this.header.framing === "lines") {
+      for (let left = count; left > 0; left--) at = (await this.#newlineFrom(at, end)) + 1;
+    } else {
+      for (let left = count; left > 0; left--) at = (await this.spanAt(at, end)).next;
+    }
+    return at;
+  }
+
+  async #newlineFrom(offset: number, end: number): Promise<number> {
+    let at = offset;
+    if (this.#body !== undefined) {
+      const found = this.#body.indexOf(NEWLINE, offset);
+      if (found !== -1 && found < end) return found;
+      throw new DamagedError("a line has no end");
+    }
+    for await (const block of this.read(offset, end - offset)) {
+      const found = block.indexOf(NEWLINE);
+      if (found !== -1) return at + found;
+      at += block.length;
+    }
+    throw new DamagedError("a line has no end");
+  }
+}
+
+function headerOfRaw(slice: Slice, checksum: string, length: number): BatchHeader {
+  const framing: Framing = "whole";
+  const { batch: id } = slice;
+  return { id, timeMs: timeOfId(id), count: 1, framing, length, headers: {}, checksum };
+}

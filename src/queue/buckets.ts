@@ -1,0 +1,123 @@
+/**
+ * Buckets: ready/ is cut into directories, each for a range of the sort key, so that a claim lists
+ * a bounded number of names however deep the backlog is.
+ *
+ * A bucket's name is the rank and time at which it starts; it ends where the next one of its rank
+ * starts. Who adds a slice puts it into the last bucket that starts at or before it, and with a
+ * chance of one in BUCKET_SLICES starts a new bucket there instead. So buckets hold about that many
+ * names at any rate of arrival, be it one a second or a million at once, and nobody needs a counter.
+ * A slice that is already in a bucket stays there when a later bucket is started, so a bucket may
+ * hold some slices that sort after the start of the next: readers merge.
+ *
+ * An empty bucket is removed by whoever finds it; who was about to rename into it makes it again.
+ */
+import { ignore, makeDirectory } from "../disk/durable.ts";
+import { isErrno } from "../errors.ts";
+import { BUCKET_SLICES } from "../limits.ts";
+import { formatSlice } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
+import type { Room } from "./room.ts";
+
+const BUCKET = /^(\d)-(\d{13})$/;
+
+/** For how long a list of buckets may be used to place a new slice, in ms. */
+const LIST_MS = 100;
+
+export interface Bucket {
+  readonly name: string;
+  readonly rank: number;
+  readonly startMs: number;
+}
+
+export function parseBucket(name: string): Bucket | undefined {
+  const [, rank, start] = BUCKET.exec(name) ?? [];
+  return rank === undefined ? undefined : { name, rank: Number(rank), startMs: Number(start) };
+}
+
+/** The bucket that would start with this slice. */
+export function bucketStartingAt(slice: Slice): string {
+  return `${slice.rank}-${String(slice.visibleMs).padStart(13, "0")}`;
+}
+
+/** The last of these sorted names that is not above `key` and has its rank. */
+export function bucketFor(sorted: readonly string[], key: string): string | undefined {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! <= key) low = middle + 1;
+    else high = middle;
+  }
+  const found = sorted[low - 1];
+  return found !== undefined && found[0] === key[0] ? found : undefined;
+}
+
+export interface Placed {
+  readonly path: string;
+  readonly madeDirectories: readonly string[];
+}
+
+export class Buckets {
+  readonly #room: Room;
+  #names: string[] = [];
+  #listedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(room: Room) {
+    this.#room = room;
+  }
+
+  /** All buckets, in the order of delivery. Foreign names are passed over. */
+  async list(): Promise<string[]> {
+    const names = await this.#room.fs.list(this.#room.layout.ready);
+    this.#names = names.filter((name) => BUCKET.test(name)).toSorted();
+    this.#listedMs = this.#room.disk.clock.monotonicMs();
+    return this.#names;
+  }
+
+  /**
+   * Renames `from` into the right bucket; undefined where `from` is not there (any more).
+   *
+   * @param bucket  the one that it came from, where it goes back with its place unchanged.
+   * @throws whatever rename or mkdir throw, ENOENT excepted.
+   */
+  async place(from: string, slice: Slice, bucket?: string): Promise<Placed | undefined> {
+    const { fs, layout } = this.#room;
+    let target = bucket ?? (await this.#choose(slice));
+    const madeDirectories: string[] = [];
+    for (;;) {
+      const path = `${layout.bucket(target)}/${formatSlice(slice)}`;
+      try {
+        await fs.rename(from, path);
+        return { path, madeDirectories };
+      } catch (error) {
+        if (!isErrno(error, "ENOENT")) throw error;
+        // On a shared disk the rename may have worked and its reply been lost.
+        if (this.#room.disk.kind.shared && (await ignore(() => fs.lstat(path), "ENOENT"))) {
+          return { path, madeDirectories };
+        }
+        if (!(await ignore(() => fs.lstat(from), "ENOENT"))) return undefined;
+      }
+      if (await this.#make(target)) madeDirectories.push(layout.bucket(target));
+      else target = await this.#choose(slice);
+    }
+  }
+
+  async #make(bucket: string): Promise<boolean> {
+    this.#listedMs = Number.NEGATIVE_INFINITY;
+    return makeDirectory(this.#room.fs, this.#room.layout.bucket(bucket));
+  }
+
+  async #choose(slice: Slice): Promise<string> {
+    const { clock, random } = this.#room.disk;
+    const key = bucketStartingAt(slice);
+    if (random() * BUCKET_SLICES < 1) return key;
+    if (clock.monotonicMs() - this.#listedMs > LIST_MS) await this.list();
+    return bucketFor(this.#names, key) ?? key;
+  }
+
+  /** Removes a bucket that was found empty, unless it has been filled again. */
+  async removeIfEmpty(bucket: string): Promise<boolean> {
+    const path = this.#room.layout.bucket(bucket);
+    return ignore(() => this.#room.fs.rmdir(path), "ENOENT", "ENOTEMPTY", "EEXIST", "ENOTDIR");
+  }
+}

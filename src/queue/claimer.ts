@@ -1,0 +1,165 @@
+/**
+ * Claim: who renames it, owns it.
+ *
+ *   1. rename   ready/<bucket>/<slice> into my lease. Of all competitors one succeeds
+ *   2. check    the batch: damaged bytes become a dead letter, what is no file is set aside
+ *   3. split    where the slice holds more than is wanted, or its first message has to go alone
+ *
+ * A crash after 1 leaves the slice in the lease, from where it goes back. A message whose attempts
+ * are used up is found here, at the front of a slice that came back from a crash, and buried.
+ */
+import { isErrno, leaseLost } from "../errors.ts";
+import { DamagedError } from "../message/batch.ts";
+import { isExpired } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
+import { setAside } from "./aside.ts";
+import type { Warn } from "./aside.ts";
+import { BatchFile, ForeignError } from "./batch-file.ts";
+import type { Buckets } from "./buckets.ts";
+import { bury } from "./dead-letters.ts";
+import { Held } from "./held.ts";
+import type { Lease } from "./lease.ts";
+import type { Room } from "./room.ts";
+import type { Candidate, Scanner } from "./scan.ts";
+
+export interface Claim {
+  readonly held: Held;
+  /** The claimer's to share; the holder closes it. */
+  readonly file: BatchFile;
+}
+
+export class Claimer {
+  readonly #room: Room;
+  readonly #buckets: Buckets;
+  readonly #scanner: Scanner;
+  readonly #warn: Warn;
+  /** The batch that was read last: its other slices are often next. */
+  #last: BatchFile | undefined;
+
+  constructor(room: Room, buckets: Buckets, scanner: Scanner, warn: Warn) {
+    this.#room = room;
+    this.#buckets = buckets;
+    this.#scanner = scanner;
+    this.#warn = warn;
+  }
+
+  /**
+   * Claims the next slice, `want` messages of it at the most; undefined where nothing is ready.
+   *
+   * @throws LEASE_LOST
+   */
+  async claim(lease: Lease, want: number): Promise<Claim | undefined> {
+    for (;;) {
+      const nowMs = await this.#room.now();
+      const candidate = await this.#scanner.next(nowMs);
+      if (candidate === undefined) return undefined;
+      if (isExpired(candidate.slice, nowMs)) {
+        await expire(this.#room, this.#pathOf(candidate), candidate.slice);
+        continue;
+      }
+      const held = await this.#take(lease, candidate);
+      if (held === undefined) continue;
+      const claim = await this.#open(held, candidate.slice);
+      if (claim !== undefined && (await this.#trim(claim, candidate.slice, want))) return claim;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#last?.close();
+    this.#last = undefined;
+  }
+
+  #pathOf({ bucket, name }: Candidate): string {
+    return `${this.#room.layout.bucket(bucket)}/${name}`;
+  }
+
+  /** Step 1; undefined where another consumer was faster. */
+  async #take(lease: Lease, candidate: Candidate): Promise<Held | undefined> {
+    const { fs, disk } = this.#room;
+    const path = `${lease.path}/${candidate.name}`;
+    try {
+      await fs.rename(this.#pathOf(candidate), path);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+      // The slice is gone, or my lease is. Or it worked, and the reply was lost on the way.
+      await lease.check();
+      if (!disk.kind.shared || !(await isThere(this.#room, path))) return undefined;
+    }
+    return new Held(this.#room, this.#buckets, lease.path, candidate.slice, candidate.bucket);
+  }
+
+  /** Step 2. */
+  async #open(held: Held, slice: Slice): Promise<Claim | undefined> {
+    try {
+      if (this.#last?.header.id === slice.batch) {
+        this.#last.checkSlice(slice);
+        return { held, file: this.#last.share() };
+      }
+      const file = await BatchFile.open(this.#room.fs, held.path, slice);
+      await this.#last?.close();
+      this.#last = file;
+      return { held, file: file.share() };
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) throw leaseLost(`queue ${this.#room.name}`, error);
+      if (error instanceof ForeignError) {
+        await setAside(this.#room, held.path, error.message, this.#warn);
+        return undefined;
+      }
+      if (!(error instanceof DamagedError)) throw error;
+      await this.#buryDamaged(held, error);
+      return undefined;
+    }
+  }
+
+  async #buryDamaged(held: Held, error: DamagedError): Promise<void> {
+    this.#warn(`${held.path}: damaged: ${error.message}; moved to the dead letters`);
+    await held.bury({ reason: `damaged: ${error.message}` });
+  }
+
+  /** Step 3. False where nothing is left to deliver. */
+  async #trim({ held, file }: Claim, slice: Slice, want: number): Promise<boolean> {
+    const { maxAttempts } = await this.#room.settings();
+    const isSpent = maxAttempts > 0 && slice.attempts >= maxAttempts;
+    const isSuspect = slice.attempts !== slice.restAttempts;
+    const count = isSpent || isSuspect ? 1 : want;
+    try {
+      const end = slice.offset + slice.bytes;
+      const next = slice.count > count ? await file.skip(slice.offset, end, count) : end;
+      if (slice.count > count) await held.split(count, next);
+      if (!isSpent) return true;
+      await held.reject(next, { reason: `gave up after ${slice.attempts} attempts` }, false);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) {
+        await file.close();
+        throw error;
+      }
+      await this.#buryDamaged(held, error);
+    }
+    await file.close();
+    return false;
+  }
+}
+
+async function isThere(room: Room, path: string): Promise<boolean> {
+  try {
+    await room.fs.lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What becomes of a slice whose time to live is over: as the queue is set. */
+export async function expire(room: Room, path: string, slice: Slice): Promise<boolean> {
+  const { expired } = await room.settings();
+  if (expired === "dead") return bury(room, path, slice, { reason: "expired" });
+  try {
+    await room.fs.unlink(path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    // A directory with the name of a slice: whoever looks for such things sets it aside.
+    if (isErrno(error, "EISDIR", "EPERM")) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * A consumer: one lease, and the messages that it claims with it.
+ *
+ * A `Slot` is one thing at a time: it claims a slice and hands out its messages one by one. A
+ * consumer that does several things at once has several slots, each with a slice of its own, so what
+ * is in hand can always be told from the names in the lease. How much a slot claims at once
+ * follows from how fast it was: a slow handler takes one message, a fast one thousands.
+ */
+import { BellWatch } from "../disk/bell.ts";
+import { SpoolError } from "../errors.ts";
+import { CLAIM_MESSAGES, POLL_MS, RECHECK_MS } from "../limits.ts";
+import { DamagedError } from "../message/batch.ts";
+import type { Warn } from "./aside.ts";
+import type { Buckets } from "./buckets.ts";
+import { Claimer } from "./claimer.ts";
+import type { Claim } from "./claimer.ts";
+import { adoptDropped } from "./drop-box.ts";
+import { Lease } from "./lease.ts";
+import type { LeaseStyle } from "./lease.ts";
+import { Message } from "./message.ts";
+import { Reclaimer } from "./reclaim.ts";
+import type { Room } from "./room.ts";
+import { Scanner } from "./scan.ts";
+import { sweepDrafts } from "./sweep.ts";
+
+/** Work that a slot tries to claim at once, in ms: long enough to be cheap, short enough to share. */
+const CLAIM_MS = 100;
+
+/** How often a busy consumer looks for dead ones, in ms. */
+const REAP_MS = 5000;
+
+export interface ConsumerOptions {
+  /** Default: as the queue is set. */
+  readonly leaseMs?: number;
+  /** Told of damaged and foreign files that were met, one line each. */
+  readonly warn?: Warn;
+  /** Period of the poll where the file system carries no events, in ms. */
+  readonly pollMs?: number;
+}
+
+export class Consumer {
+  readonly #room: Room;
+  readonly #buckets: Buckets;
+  readonly #options: ConsumerOptions;
+  readonly #style: LeaseStyle;
+  readonly #scanner: Scanner;
+  readonly #claimer: Claimer;
+  readonly #reclaimer: Reclaimer;
+  #lease: Lease | undefined;
+  #bell: BellWatch | undefined;
+  #reapedMs = Number.NEGATIVE_INFINITY;
+  /** Claims are made one after the other, so that two slots do not race for one slice. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #waiting: Promise<void> | undefined;
+
+  constructor(room: Room, buckets: Buckets, style: LeaseStyle, options: ConsumerOptions = {}) {
+    this.#room = room;
+    this.#buckets = buckets;
+    this.#style = style;
+    this.#options = options;
+    const warn = options.warn ?? (() => {});
+    this.#scanner = new Scanner(room, buckets);
+    this.#claimer = new Claimer(room, buckets, this.#scanner, warn);
+    this.#reclaimer = new Reclaimer(room, buckets, warn);
+  }
+
+  /** The lease; made at the first claim. */
+  get lease(): Lease | undefined {
+    return this.#lease;
+  }
+
+  /** Claims up to `want` messages of one slice; undefined where nothing is ready. */
+  claim(want: number): Promise<Claim | undefined> {
+    const claim = this.#turn.then(() => this.#claim(want));
+    this.#turn = claim.catch(() => {});
+    return claim;
+  }
+
+  async #claim(want: number): Promise<Claim | undefined> {
+    await this.#reap(REAP_MS);
+    await adoptDropped(this.#room, this.#buckets);
+    if (this.#lease === undefined) {
+      // A queue with nothing in it costs no lease.
+      const candidate = await this.#scanner.next(await this.#room.now());
+      if (candidate === undefined) return undefined;
+      this.#scanner.putBack(candidate);
+      const { leaseMs } = await this.#room.settings();
+      this.#lease = await Lease.open(this.#room, this.#options.leaseMs ?? leaseMs, this.#style);
+    }
+    try {
+      return await this.#claimer.claim(this.#lease, want);
+    } catch (error) {
+      if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
+      throw error;
+    }
+  }
+
+  /** Forgets a lease that was taken away; the next claim makes a new one. */
+  async #dropLease(): Promise<void> {
+    await this.#lease?.abandon();
+    this.#lease = undefined;
+    this.#scanner.forget();
+  }
+
+  /** A message from a claim, the first of what is still held. */
+  async open(claim: Claim): Promise<Message | undefined> {
+    const { held, file } = claim;
+    const slice = held.slice;
+    if (slice === undefined || this.#lease === undefined) return undefined;
+    try {
+      const span = await file.spanAt(slice.offset, slice.offset + slice.bytes);
+      return new Message(this.#room, this.#lease, held, file, span);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      this.#options.warn?.(`${held.path}: damaged: ${error.message}; moved to the dead letters`);
+      await held.bury({ reason: `damaged: ${error.message}` });
+      return undefined;
+    }
+  }
+
+  /** Puts right what the dead have left, where the last look is longer ago than this. */
+  async #reap(everyMs: number): Promise<void> {
+    const nowMs = this.#room.disk.clock.monotonicMs();
+    if (nowMs - this.#reapedMs < everyMs) return;
+    this.#reapedMs = nowMs;
+    await this.#reclaimer.run();
+    await sweepDrafts(this.#room, this.#buckets);
+  }
+
+  /** Starts to listen, so that what is put from now on ends the next `wait`. */
+  async listen(): Promise<void> {
+    const { pollMs = POLL_MS } = this.#options;
+    this.#bell ??= await BellWatch.open(this.#room.layout.bell, this.#room.disk.kind, pollMs);
+  }
+
+  /**
+   * Waits until there may be something to claim: the bell, the next scheduled message, the end of
+   * a dead consumer's lease, `limitMs`, or the signal, whichever is first.
+   */
+  async wait(limitMs: number, signal?: AbortSignal): Promise<void> {
+    this.#waiting ??= this.#wait(limitMs, signal).finally(() => (this.#waiting = undefined));
+    await this.#waiting;
+  }
+
+  async #wait(limitMs: number, signal?: AbortSignal): Promise<void> {
+    await this.listen();
+    const { kind } = this.#room.disk;
+    const recheckMs = kind.shared ? (this.#options.pollMs ?? POLL_MS) : RECHECK_MS;
+    const dueInMs = Math.max(1, this.#scanner.nextDueMs - (await this.#room.now()));
+    const startMs = this.#room.disk.clock.monotonicMs();
+    await this.#bell!.wait(Math.min(recheckMs, dueInMs, limitMs), signal);
+    this.#scanner.forget();
+    // It was quiet for a while: see whether somebody has died.
+    const waitedMs = this.#room.disk.clock.monotonicMs() - startMs;
+    if (waitedMs > recheckMs / 2) {
+      this.#room.forgetSettings();
+      await this.#reap(recheckMs / 2);
+    }
+  }
+
+  /** Closes what is open. What is still held goes back by the reaper unless it was given back. */
+  async close(): Promise<void> {
+    await this.#turn;
+    await this.#bell?.close();
+    await this.#claimer.close();
+    await this.#lease?.close();
+  }
+
+  /** Closes what is open, and leaves the lease to those who have its receipts. */
+  async leave(): Promise<void> {
+    await this.#bell?.close();
+    await this.#claimer.close();
+  }
+}
+
+export class Slot {
+  readonly #consumer: Consumer;
+  readonly #room: Room;
+  #want = 1;
+  #claim: Claim | undefined;
+  #claimedMs = 0;
+  #current: Message | undefined;
+
+  constructor(consumer: Consumer, room: Room) {
+    this.#consumer = consumer;
+    this.#room = room;
+  }
+
+  /** The next message; the one before stays in hand if it was not settled. */
+  async next(): Promise<Message | undefined> {
+    for (;;) {
+      await this.#advance();
+      if (this.#claim === undefined) {
+        this.#claim = await this.#consumer.claim(this.#want);
+        this.#claimedMs = this.#room.disk.clock.monotonicMs();
+        if (this.#claim === undefined) return undefined;
+      }
+      this.#current = await this.#consumer.open(this.#claim);
+      if (this.#current !== undefined) return this.#current;
+    }
+  }
+
+  async #advance(): Promise<void> {
+    const claim = this.#claim;
+    if (claim === undefined) return;
+    const isInHand = this.#current !== undefined && !this.#current.isSettled;
+    if (isInHand && claim.held.slice !== undefined && claim.held.slice.count > 1) {
+      await this.#current!.detach();
+    }
+    const isOver =
+      claim.held.slice === undefined ||
+      (isInHand && claim.held.slice.count === 1 && this.#current!.held === claim.held);
+    this.#current = undefined;
+    if (!isOver) return;
+    this.#claim = undefined;
+    await claim.file.close();
+    const tookMs = this.#room.disk.clock.monotonicMs() - this.#claimedMs;
+    if (tookMs < CLAIM_MS / 2) this.#want = Math.min(this.#want * 2, CLAIM_MESSAGES);
+    else if (tookMs > CLAIM_MS * 2) this.#want = Math.max(1, Math.floor(this.#want / 2));
+  }
+
+  /** Gives back what was claimed and is not in anybody's hand. */
+  async close(): Promise<void> {
+    const claim = this.#claim;
+    this.#claim = undefined;
+    if (claim === undefined) return;
+    try {
+      if (this.#current !== undefined && !this.#current.isSettled) {
+        if ((claim.held.slice?.count ?? 0) > 1) await this.#current.detach();
+        else return;
+      }
+      await claim.held.giveBack();
+    } finally {
+      await claim.file.close();
+    }
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * A batch that is being written in tmp/.
+ *
+ *   1. create   tmp/<unique>_<process>: its mtime is the disk's time, and so the batch's
+ *   2. write    header and body; a streamed body first, the header over the room left for it
+ *   3. commit   rename it to its slice in ready/, durably (disk/durable.ts), and ring the bell
+ *
+ * A crash before 3 leaves a file in tmp/ that names its process: `gc` removes it once that process
+ * is gone. A writer that takes longer than a day gives up by itself, so that whoever cannot ask the
+ * process may remove the file at an age that no writer reaches (qmail's rule).
+ */
+import { ring } from "../disk/bell.ts";
+import { commitFile, ignore, writeAll } from "../disk/durable.ts";
+import { SpoolError } from "../errors.ts";
+import { WRITER_DEADLINE_MS } from "../limits.ts";
+import { encodeHeader, roomForHeader } from "../message/batch.ts";
+import type { BatchHeader, Framing, Headers } from "../message/batch.ts";
+import { Checksum } from "../message/checksum.ts";
+import { timeOfId } from "../message/id.ts";
+import type { Slice } from "../message/slice.ts";
+import type { Buckets } from "./buckets.ts";
+import type { Room } from "./room.ts";
+
+/** The largest time that thirteen digits can say. */
+const LAST_MS = 9_999_999_999_999;
+
+/** What a put asks for, beside its body. */
+export interface PutOptions {
+  readonly headers?: Headers;
+  /** 0 to 9; 9 is delivered first. Default 4. */
+  readonly priority?: number;
+  /** Hide it from consumers for this long, in ms. */
+  readonly delayMs?: number;
+  /** Hide it from consumers until then, in ms since the epoch. */
+  readonly atMs?: number;
+  /** Drop it when it was not delivered within this time, in ms; 0: never. */
+  readonly ttlMs?: number;
+  /** A second put with the same key within the queue's window is answered with the first one's id. */
+  readonly dedupKey?: string;
+  /** `none`: success does not mean that it is on stable storage. Default `disk`. */
+  readonly sync?: "disk" | "none";
+  /** How long to wait where the queue is full, in ms; 0: for ever. Default: as the queue is set. */
+  readonly waitMs?: number;
+}
+
+export class Draft {
+  readonly id: string;
+  readonly timeMs: number;
+  readonly #room: Room;
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #startedMs: number;
+  readonly #checksum = new Checksum();
+  #headerBytes = 0;
+  #bodyBytes = 0;
+
+  private constructor(room: Room, path: string, fd: number) {
+    this.#room = room;
+    this.#path = path;
+    this.#fd = fd;
+    this.#startedMs = room.disk.clock.monotonicMs();
+    this.id = room.disk.ids.next(room.disk.clock.now());
+    this.timeMs = timeOfId(this.id);
+  }
+
+  /** @param prefix  what the name in tmp/ starts with. */
+  static async create(room: Room, prefix = ""): Promise<Draft> {
+    const path = room.draft(prefix);
+    const fd = await room.fs.open(path, "create");
+    room.disk.clock.observe((await room.fs.stat(fd)).mtimeMs);
+    return new Draft(room, path, fd);
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get bodyBytes(): number {
+    return this.#bodyBytes;
+  }
+
+  /** Adds to the body. The first call leaves room for the header. */
+  async append(bytes: Uint8Array, framing: Framing, headers: Headers): Promise<void> {
+    if (this.#room.disk.clock.monotonicMs() - this.#startedMs > WRITER_DEADLINE_MS) {
+      throw new SpoolError("IO", `the put took longer than a day and was given up`);
+    }
+    if (this.#headerBytes === 0) {
+      this.#headerBytes = roomForHeader(this.#header(1, framing, headers, "00000000"));
+    }
+    await writeAll(this.#room.fs, this.#fd, bytes, this.#headerBytes + this.#bodyBytes);
+    this.#checksum.update(bytes);
+    this.#bodyBytes += bytes.length;
+  }
+
+  /** Writes the header over the room that was left for it. */
+  async finish(count: number, framing: Framing, headers: Headers): Promise<void> {
+    const header = this.#header(count, framing, headers, this.#checksum.digest());
+    const bytes = encodeHeader(header, this.#headerBytes);
+    await writeAll(this.#room.fs, this.#fd, bytes, 0);
+  }
+
+  /** Writes header and body in one go, where the whole body is at hand. */
+  async write(count: number, framing: Framing, headers: Headers, body: Uint8Array): Promise<void> {
+    this.#checksum.update(body);
+    this.#bodyBytes = body.length;
+    const header = encodeHeader(this.#header(count, framing, headers, this.#checksum.digest()));
+    await writeAll(this.#room.fs, this.#fd, Buffer.concat([header, body]), 0);
+  }
+
+  #header(count: number, framing: Framing, headers: Headers, checksum: string): BatchHeader {
+    const { id, timeMs } = this;
+    return { id, timeMs, count, framing, length: this.#bodyBytes, headers, checksum };
+  }
+
+  /** The slice of all its messages, as these options want it. */
+  slice(count: number, options: PutOptions, queueTtlMs: number): Slice {
+    const ttlMs = options.ttlMs ?? queueTtlMs;
+    const dueMs = Math.max(options.atMs ?? 0, this.timeMs + (options.delayMs ?? 0));
+    const expiresMs = ttlMs > 0 ? this.timeMs + ttlMs : undefined;
+    if (dueMs > LAST_MS || (expiresMs ?? 0) > LAST_MS) {
+      throw new SpoolError("BAD_VALUE", "that time is too far in the future");
+    }
+    return {
+      rank: 9 - (options.priority ?? 4),
+      visibleMs: dueMs,
+      batch: this.id,
+      first: 0,
+      count,
+      offset: 0,
+      bytes: this.#bodyBytes,
+      attempts: 0,
+      restAttempts: 0,
+      expiresMs,
+      checksum: undefined,
+    };
+  }
+
+  /** Makes it a message, or nothing at all; then it is closed either way. */
+  async commit(buckets: Buckets, slice: Slice, sync: "disk" | "none"): Promise<void> {
+    const { disk, layout } = this.#room;
+    const move = async () => {
+      const placed = await buckets.place(this.#path, slice);
+      if (placed === undefined) throw new SpoolError("IO", `${this.#path}: removed by somebody`);
+      return placed;
+    };
+    try {
+      if (sync === "none") await move();
+      else await commitFile(disk, this.#fd, this.#path, move);
+    } catch (error) {
+      await this.discard();
+      throw error;
+    }
+    await disk.fs.close(this.#fd);
+    await ring(disk.fs, layout.bell);
+  }
+
+  /** Gives it up: nothing is left of it. */
+  async discard(): Promise<void> {
+    const { fs } = this.#room;
+    await ignore(() => fs.unlink(this.#path), "ENOENT");
+    await fs.close(this.#fd);
+  }
+}

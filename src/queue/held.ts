@@ -1,0 +1,189 @@
+/**
+ * A slice that is held in a lease, and what its holder can do with it.
+ *
+ * The first message of a held slice is the one in hand; the others wait behind it. So after a crash
+ * the names in the lease say exactly which messages were being worked on. Every change is one
+ * rename or unlink that commits, at most one link before it, all inside the lease; and they name
+ * the lease, so a holder whose lease was taken away gets ENOENT and changes nothing:
+ *
+ *   ack       rename [f,e) to [f+k,e); of all that is left: unlink
+ *   split     link [f,f+k), then rename [f,e) to ready/ as [f+k,e)
+ *   detach    link [f,f+1), then rename [f,e) to [f+1,e): two slices of one lease
+ *   nack      link [f+1,e), then rename [f,e) to ready/ as [f,f+1), tried once more
+ *   reject    link [f+1,e), then rename [f,e) to dead/ as [f,f+1)
+ *   give back rename [f,e) to ready/ as it is
+ *
+ * Dying between link and rename leaves a slice that is covered by another one of the same batch;
+ * whoever takes the lease over drops it first.
+ */
+import { ring } from "../disk/bell.ts";
+import { ignore, renameOnce, syncDirectory } from "../disk/durable.ts";
+import { isErrno, leaseLost } from "../errors.ts";
+import { formatSlice, partOf, withAttempt } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
+import type { Buckets } from "./buckets.ts";
+import { bury } from "./dead-letters.ts";
+import type { DeathReason } from "./dead-letters.ts";
+import type { Room } from "./room.ts";
+
+export class Held {
+  readonly #room: Room;
+  readonly #buckets: Buckets;
+  readonly #lease: string;
+  /** The bucket that it came from: what goes back unchanged goes there. */
+  readonly #bucket: string | undefined;
+  #slice: Slice | undefined;
+
+  /** @param lease  the path of the lease's directory. */
+  constructor(room: Room, buckets: Buckets, lease: string, slice: Slice, bucket?: string) {
+    this.#room = room;
+    this.#buckets = buckets;
+    this.#lease = lease;
+    this.#slice = slice;
+    this.#bucket = bucket;
+  }
+
+  /** What is still held; undefined when all of it was settled. */
+  get slice(): Slice | undefined {
+    return this.#slice;
+  }
+
+  get path(): string {
+    return this.#pathOf(this.#held());
+  }
+
+  /** Done with the first `count` messages; the one after them starts at `next`. */
+  async ack(count: number, next: number): Promise<void> {
+    const slice = this.#held();
+    if (count >= slice.count) {
+      this.#slice = undefined;
+      await this.#remove(this.#pathOf(slice));
+      return;
+    }
+    const rest = restOf(slice, count, next);
+    if (!(await renameOnce(this.#room.disk, this.#pathOf(slice), this.#pathOf(rest)))) {
+      throw this.#lostNow();
+    }
+    this.#slice = rest;
+  }
+
+  /** Keeps the first `count` messages and gives the rest, which starts at `next`, back. */
+  async split(count: number, next: number): Promise<void> {
+    const slice = this.#held();
+    const head = headOf(slice, count, next);
+    await this.#link(slice, head);
+    await this.#place(slice, restOf(slice, count, next), this.#bucket);
+    this.#slice = head;
+    await ring(this.#room.fs, this.#room.layout.bell);
+  }
+
+  /** Makes the first message a held slice of its own; this one goes on with the rest. */
+  async detach(next: number): Promise<Held> {
+    const slice = this.#held();
+    const head = headOf(slice, 1, next);
+    const rest = restOf(slice, 1, next);
+    await this.#link(slice, head);
+    if (!(await renameOnce(this.#room.disk, this.#pathOf(slice), this.#pathOf(rest)))) {
+      throw this.#lostNow();
+    }
+    this.#slice = rest;
+    return new Held(this.#room, this.#buckets, this.#lease, head, this.#bucket);
+  }
+
+  /** The first message goes back, visible at `visibleMs`; `isCounted` where this was an attempt. */
+  async nack(next: number, visibleMs: number, isCounted: boolean): Promise<void> {
+    const slice = this.#held();
+    const rest = await this.#linkRest(slice, next);
+    const head = headOf(slice, 1, next);
+    const back = { ...(isCounted ? withAttempt(head) : head), visibleMs };
+    await this.#place(slice, back);
+    this.#slice = rest;
+    await ring(this.#room.fs, this.#room.layout.bell);
+  }
+
+  /** The first message becomes a dead letter, after one more attempt where `isCounted`. */
+  async reject(next: number, reason: Omit<DeathReason, "atMs">, isCounted: boolean): Promise<void> {
+    const slice = this.#held();
+    const rest = await this.#linkRest(slice, next);
+    const head = headOf(slice, 1, next);
+    const letter = isCounted ? withAttempt(head) : head;
+    if (!(await bury(this.#room, this.#pathOf(slice), letter, reason))) throw this.#lostNow();
+    this.#slice = rest;
+  }
+
+  /** All of it, as it is, becomes dead letters: its file is damaged. */
+  async bury(reason: Omit<DeathReason, "atMs">): Promise<void> {
+    const slice = this.#held();
+    if (!(await bury(this.#room, this.#pathOf(slice), slice, reason))) throw this.#lostNow();
+    this.#slice = undefined;
+  }
+
+  /** Gives all of it back, as it was: no attempt is counted. */
+  async giveBack(): Promise<void> {
+    const slice = this.#slice;
+    if (slice === undefined) return;
+    this.#slice = undefined;
+    await this.#place(slice, slice, this.#bucket);
+    await ring(this.#room.fs, this.#room.layout.bell);
+  }
+
+  #held(): Slice {
+    if (this.#slice === undefined) throw leaseLost("a message that was settled already");
+    return this.#slice;
+  }
+
+  #pathOf(slice: Slice): string {
+    return `${this.#lease}/${formatSlice(slice)}`;
+  }
+
+  #lostNow(): Error {
+    this.#slice = undefined;
+    return leaseLost(`queue ${this.#room.name}`);
+  }
+
+  async #linkRest(slice: Slice, next: number): Promise<Slice | undefined> {
+    if (slice.count === 1) return undefined;
+    const rest = restOf(slice, 1, next);
+    await this.#link(slice, rest);
+    return rest;
+  }
+
+  /** Links a part beside the whole, and makes it last where the order might not. */
+  async #link(slice: Slice, part: Slice): Promise<void> {
+    const { fs, disk } = this.#room;
+    try {
+      await fs.link(this.#pathOf(slice), this.#pathOf(part));
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) throw this.#lostNow();
+      // A link whose reply was lost and that was sent again; nobody else makes this name.
+      if (!isErrno(error, "EEXIST")) throw error;
+    }
+    if (!disk.kind.oneSync) await syncDirectory(fs, this.#lease);
+  }
+
+  async #place(slice: Slice, as: Slice, bucket?: string): Promise<void> {
+    const placed = await this.#buckets.place(this.#pathOf(slice), as, bucket);
+    if (placed === undefined) throw this.#lostNow();
+  }
+
+  /** Unlinks; where a reply may get lost, through a name that tells whose unlink it was. */
+  async #remove(path: string): Promise<void> {
+    const { fs, disk } = this.#room;
+    if (!disk.kind.shared) {
+      if (!(await ignore(() => fs.unlink(path), "ENOENT"))) throw this.#lostNow();
+      return;
+    }
+    const gone = `${this.#lease}/.gone-${Math.floor(disk.random() * 36 ** 10).toString(36)}`;
+    if (!(await renameOnce(disk, path, gone))) throw this.#lostNow();
+    await ignore(() => fs.unlink(gone), "ENOENT");
+  }
+}
+
+function headOf(slice: Slice, count: number, next: number): Slice {
+  return partOf(slice, slice.first, count, slice.offset, next - slice.offset);
+}
+
+function restOf(slice: Slice, count: number, next: number): Slice {
+  const bytes = slice.bytes - (next - slice.offset);
+  return partOf(slice, slice.first + count, slice.count - count, next, bytes);
+}

@@ -1,0 +1,69 @@
+/**
+ * Where things are in a queue's directory. docs/format.md is this file in words.
+ *
+ * tmp/      being written; no consumer looks here     ready/<bucket>/<slice>   waiting or scheduled
+ * drop/     the drop box                              leases/<lease>/<slice>   claimed
+ * dedup/    keys seen lately                          leases/<lease>.lock/     its holder lives
+ * aside/    what does not belong here                 reclaim/<lease>/<slice>  being given back
+ * bell      touched after each commit                 dead/<slice>[.reason]    dead letters
+ */
+export const LOCK_SUFFIX = ".lock";
+export const REASON_SUFFIX = ".reason";
+
+export class QueueLayout {
+  readonly root: string;
+  readonly settings: string;
+  readonly bell: string;
+  readonly tmp: string;
+  readonly drop: string;
+  readonly ready: string;
+  readonly leases: string;
+  readonly reclaim: string;
+  readonly dead: string;
+  readonly dedup: string;
+  readonly aside: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.settings = `${root}/queue.json`;
+    this.bell = `${root}/bell`;
+    this.tmp = `${root}/tmp`;
+    this.drop = `${root}/drop`;
+    this.ready = `${root}/ready`;
+    this.leases = `${root}/leases`;
+    this.reclaim = `${root}/reclaim`;
+    this.dead = `${root}/dead`;
+    this.dedup = `${root}/dedup`;
+    this.aside = `${root}/aside`;
+  }
+
+  /** Every directory that a queue has, in the order in which they are made. */
+  get directories(): readonly string[] {
+    return [
+      this.tmp,
+      this.drop,
+      this.leases,
+      this.reclaim,
+      this.dead,
+      this.dedup,
+      this.aside,
+      this.ready,
+    ];
+  }
+
+  bucket(bucket: string): string {
+    return `${this.ready}/${bucket}`;
+  }
+
+  lease(lease: string): string {
+    return `${this.leases}/${lease}`;
+  }
+
+  lock(lease: string): string {
+    return `${this.leases}/${lease}${LOCK_SUFFIX}`;
+  }
+
+  reclaimed(lease: string): string {
+    return `${this.reclaim}/${lease}`;
+  }
+}

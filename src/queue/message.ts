@@ -1,0 +1,115 @@
+/** One message in the hands of a consumer: its payload, and what can become of it. */
+import { SpoolError } from "../errors.ts";
+import type { Headers } from "../message/batch.ts";
+import { timeOfId } from "../message/id.ts";
+import { formatSlice, partOf } from "../message/slice.ts";
+import type { BatchFile, Span } from "./batch-file.ts";
+import type { DeathReason } from "./dead-letters.ts";
+import type { Held } from "./held.ts";
+import type { Lease } from "./lease.ts";
+import { formatReceipt } from "./receipt.ts";
+import type { Room } from "./room.ts";
+import { settle } from "./settle.ts";
+import type { NackOptions } from "./settle.ts";
+
+export class Message {
+  readonly queue: string;
+  readonly id: string;
+  readonly headers: Headers;
+  /** 1 for the first delivery. */
+  readonly attempt: number;
+  readonly enqueuedAt: Date;
+  /** Of the payload. */
+  readonly bytes: number;
+  readonly #room: Room;
+  readonly #file: BatchFile;
+  readonly #span: Span;
+  readonly #lease: Lease;
+  #held: Held;
+  #isSettled = false;
+
+  constructor(room: Room, lease: Lease, held: Held, file: BatchFile, span: Span) {
+    const slice = held.slice!;
+    this.#room = room;
+    this.#lease = lease;
+    this.#held = held;
+    this.#file = file.share();
+    this.#span = span;
+    this.queue = room.name;
+    this.id = file.header.framing === "whole" ? slice.batch : `${slice.batch}.${slice.first}`;
+    this.headers = span.headers;
+    this.attempt = slice.attempts + 1;
+    this.enqueuedAt = new Date(timeOfId(slice.batch));
+    this.bytes = span.bytes;
+  }
+
+  /** The payload in one piece. @throws BAD_VALUE above 2 GiB: use `stream`. */
+  async body(): Promise<Buffer> {
+    return this.#file.buffer(this.#span.offset, this.bytes);
+  }
+
+  /** The payload in blocks, never held whole. */
+  stream(): AsyncGenerator<Buffer> {
+    return this.#file.read(this.#span.offset, this.bytes);
+  }
+
+  /** True once it was acked, nacked or rejected. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** Names this claim for `ack`, `nack`, `reject` and `extend` by another process. */
+  get receipt(): string {
+    const slice = this.#held.slice!;
+    const bytes = this.#span.next - slice.offset;
+    const own = partOf(slice, slice.first, 1, slice.offset, bytes);
+    return formatReceipt({ queue: this.queue, lease: this.#lease.name, slice: formatSlice(own) });
+  }
+
+  /** Done. @throws LEASE_LOST where another consumer may have it now. */
+  async ack(): Promise<void> {
+    await this.#settle(() => this.#held.ack(1, this.#span.next));
+  }
+
+  /** Not done: it is delivered again after a while, or is a dead letter past the queue's limit. */
+  async nack(options: NackOptions = {}): Promise<void> {
+    await this.#settle(() => settle.nack(this.#room, this.#held, this.#span.next, options));
+  }
+
+  /** It will never be done: a dead letter now. */
+  async reject(reason: Partial<DeathReason> = {}): Promise<void> {
+    const why = { ...reason, reason: reason.reason ?? "rejected" };
+    await this.#settle(() => this.#held.reject(this.#span.next, why, true));
+  }
+
+  /** @throws LEASE_LOST where the lease was taken away. A consumer's lease extends by itself. */
+  async extend(): Promise<void> {
+    await this.#lease.check();
+  }
+
+  /** For its consumer: lets the messages behind it go on while this one is still in hand. */
+  async detach(): Promise<void> {
+    this.#held = await this.#held.detach(this.#span.next);
+  }
+
+  /** For its consumer: gives it back where nobody has settled it. */
+  async giveBack(): Promise<void> {
+    if (!this.#isSettled) await this.#settle(() => this.#held.giveBack());
+  }
+
+  /** For its consumer: another Message goes on with the slice; this one owns its own. */
+  get held(): Held {
+    return this.#held;
+  }
+
+  async #settle(act: () => Promise<void>): Promise<void> {
+    if (this.#isSettled)
+      throw new SpoolError("LEASE_LOST", `message ${this.id} was settled before`);
+    this.#isSettled = true;
+    try {
+      await act();
+    } finally {
+      await this.#file.close();
+    }
+  }
+}

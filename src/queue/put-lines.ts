@@ -1,0 +1,241 @@
+/**
+ * Put many: a stream of bytes, cut at each newline or NUL.
+ *
+ * A batch is closed when it holds enough messages or bytes, or when its first byte has waited for
+ * `lingerMs`. It is written as the bytes come, so a line of any length needs no more memory than
+ * a block; and while one batch is being synced the next ones are written.
+ */
+import { BATCH_BYTES, BATCH_MESSAGES_DEFAULT, RECORD_BYTES } from "../limits.ts";
+import { encodeRecord } from "../message/batch.ts";
+import type { Framing } from "../message/batch.ts";
+import { SpoolError } from "../errors.ts";
+import type { Admission } from "./admission.ts";
+import type { Buckets } from "./buckets.ts";
+import { Draft } from "./draft.ts";
+import type { PutOptions } from "./draft.ts";
+import { checkOptions, guarded } from "./put.ts";
+import type { Room } from "./room.ts";
+
+/** Batches that may wait for their fsync at once. */
+const SYNCS_IN_FLIGHT = 4;
+
+/** A line that grows beyond this goes to the file before its end is seen, in bytes. */
+const SPILL_BYTES = 1024 * 1024;
+
+export interface PutManyOptions extends Omit<PutOptions, "dedupKey"> {
+  /** The byte that ends a message. Default: newline. */
+  readonly separator?: "newline" | "nul";
+  /** Messages in one batch at the most. */
+  readonly batchMessages?: number;
+  /** How long a message may wait for others to share its batch, in ms. Default 100. */
+  readonly lingerMs?: number;
+  /** Told after each commit how many messages and payload bytes are safe so far. */
+  readonly onProgress?: (safe: PutManyResult) => void;
+}
+
+export interface PutManyResult {
+  readonly messages: number;
+  readonly bytes: number;
+  readonly batches: number;
+}
+
+export class ManyPutter {
+  readonly #room: Room;
+  readonly #buckets: Buckets;
+  readonly #admission: Admission;
+  readonly #options: PutManyOptions;
+  readonly #byte: number;
+  readonly #framing: Framing;
+  readonly #syncing = new Set<Promise<void>>();
+  #draft: Draft | undefined;
+  #messages = 0;
+  /** Bytes of the message that has not ended yet. */
+  #openBytes = 0;
+  #deadlineMs = 0;
+  #failure: unknown;
+  #safe = { messages: 0, bytes: 0, batches: 0 };
+  /** The beginning of that message, as far as it is not in the file yet. */
+  #pieces: Uint8Array[] = [];
+  /** True where its beginning is in the file: the batch cannot be closed now. */
+  #spilled = false;
+
+  constructor(room: Room, buckets: Buckets, admission: Admission, options: PutManyOptions) {
+    checkOptions(options);
+    this.#room = room;
+    this.#buckets = buckets;
+    this.#admission = admission;
+    this.#options = options;
+    this.#byte = options.separator === "nul" ? 0 : 0x0a;
+    // A line holds no newline, so the newlines themselves can frame it; anything else needs lengths.
+    this.#framing = options.separator === "nul" ? "records" : "lines";
+  }
+
+  /** What is safe on the disk so far, also after a failure. */
+  get safe(): PutManyResult {
+    return this.#safe;
+  }
+
+  /**
+   * Puts every message of the stream. A last one without its separator counts.
+   *
+   * @throws as put; what was safe before is in `safe` and stays.
+   */
+  async run(input: AsyncIterable<Uint8Array>): Promise<PutManyResult> {
+    const lingerMs = this.#options.lingerMs ?? 100;
+    const iterator = input[Symbol.asyncIterator]();
+    try {
+      let next = iterator.next();
+      for (;;) {
+        const step = await this.#within(next, lingerMs);
+        if (step === "lingered") {
+          await this.#close();
+          continue;
+        }
+        if (step.done) break;
+        await this.#add(step.value);
+        if (this.#failure !== undefined) throw this.#failure;
+        next = iterator.next();
+      }
+      await this.#end();
+      await Promise.all(this.#syncing);
+      if (this.#failure !== undefined) throw this.#failure;
+    } catch (error) {
+      await Promise.all(this.#syncing);
+      await this.#draft?.discard();
+      this.#draft = undefined;
+      throw error;
+    }
+    return this.#safe;
+  }
+
+  /** The next piece of input, or word that the open batch has lingered long enough. */
+  async #within<T>(next: Promise<T>, lingerMs: number): Promise<T | "lingered"> {
+    if (this.#draft === undefined || this.#spilled || this.#messages === 0) return next;
+    const left = this.#deadlineMs - this.#room.disk.clock.monotonicMs();
+    const { promise, resolve } = Promise.withResolvers<"lingered">();
+    const timer = setTimeout(resolve, Math.min(left, lingerMs), "lingered");
+    try {
+      return await Promise.race([next, promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #add(chunk: Uint8Array): Promise<void> {
+    const limit = this.#options.batchMessages ?? BATCH_MESSAGES_DEFAULT;
+    const { maxMessageBytes } = await this.#room.settingsOrCreate();
+    const isLines = this.#framing === "lines";
+    let from = 0;
+    let start = 0;
+    for (let at = chunk.indexOf(this.#byte); at !== -1; at = chunk.indexOf(this.#byte, at + 1)) {
+      this.#checkSize(this.#openBytes + at - start, maxMessageBytes);
+      this.#openBytes = 0;
+      this.#spilled = false;
+      this.#messages++;
+      start = at + 1;
+      if (!isLines) await this.#appendRecord(chunk.subarray(from, at));
+      const bytes = this.#bytes + (isLines ? start - from : 0);
+      if (this.#messages >= limit || bytes >= BATCH_BYTES) {
+        if (isLines) await this.#appendLines(chunk.subarray(from, start));
+        from = start;
+        await this.#close();
+      }
+      if (!isLines) from = start;
+    }
+    if (start > from) await this.#appendLines(chunk.subarray(from, start));
+    if (start < chunk.length) await this.#hold(chunk.subarray(start), maxMessageBytes);
+  }
+
+  /** Keeps the beginning of a message that has not ended; a long line goes to the disk already. */
+  async #hold(piece: Uint8Array, maxMessageBytes: number): Promise<void> {
+    this.#pieces.push(Buffer.from(piece));
+    this.#openBytes += piece.length;
+    this.#checkSize(this.#openBytes, maxMessageBytes);
+    if (this.#framing === "records") {
+      if (this.#openBytes > RECORD_BYTES) this.#checkSize(this.#openBytes, RECORD_BYTES);
+    } else if (this.#spilled || this.#openBytes > SPILL_BYTES) {
+      this.#spilled = true;
+      await this.#appendLines(new Uint8Array(0));
+    }
+  }
+
+  /** Payload bytes in the open batch, in the file or held. */
+  get #bytes(): number {
+    return this.#draft?.bodyBytes ?? 0;
+  }
+
+  async #appendLines(lines: Uint8Array): Promise<void> {
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    for (const piece of pieces) await this.#append(piece);
+    if (lines.length > 0) await this.#append(lines);
+  }
+
+  async #appendRecord(tail: Uint8Array): Promise<void> {
+    const payload = this.#pieces.length === 0 ? tail : Buffer.concat([...this.#pieces, tail]);
+    this.#pieces = [];
+    await this.#append(encodeRecord({}, payload));
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    if (this.#draft === undefined) {
+      await this.#admission.admit(1, bytes.length, this.#options.waitMs);
+      this.#draft = await Draft.create(this.#room);
+      this.#deadlineMs = this.#room.disk.clock.monotonicMs() + (this.#options.lingerMs ?? 100);
+    }
+    await this.#draft.append(bytes, this.#framing, this.#options.headers ?? {});
+  }
+
+  /** The end of the input: the last message may lack its separator. */
+  async #end(): Promise<void> {
+    if (this.#openBytes > 0) {
+      this.#messages++;
+      if (this.#framing === "lines") await this.#appendLines(Uint8Array.of(this.#byte));
+      else await this.#appendRecord(new Uint8Array(0));
+      this.#openBytes = 0;
+    }
+    await this.#close();
+  }
+
+  /** Commits the open batch; its fsync may go on while the next one is filled. */
+  async #close(): Promise<void> {
+    const draft = this.#draft;
+    if (draft === undefined) return;
+    const messages = this.#messages;
+    this.#draft = undefined;
+    this.#messages = 0;
+    const headers = this.#options.headers ?? {};
+    const { ttlMs } = await this.#room.settingsOrCreate();
+    const slice = await guarded(draft, async () => {
+      await draft.finish(messages, this.#framing, headers);
+      return draft.slice(messages, this.#options, ttlMs);
+    });
+    const commit = draft.commit(this.#buckets, slice, this.#options.sync ?? "disk").then(
+      () => this.#count(messages, draft.bodyBytes),
+      (error: unknown) => void (this.#failure ??= error),
+    );
+    const tracked = commit.finally(() => this.#syncing.delete(tracked));
+    this.#syncing.add(tracked);
+    if (this.#syncing.size >= SYNCS_IN_FLIGHT) await Promise.race(this.#syncing);
+  }
+
+  #count(messages: number, bytes: number): void {
+    const safe = this.#safe;
+    this.#safe = {
+      messages: safe.messages + messages,
+      bytes: safe.bytes + bytes,
+      batches: safe.batches + 1,
+    };
+    this.#options.onProgress?.(this.#safe);
+  }
+
+  #checkSize(bytes: number, limit: number): void {
+    if (limit > 0 && bytes > limit) {
+      throw new SpoolError(
+        "MESSAGE_TOO_LARGE",
+        `a message is larger than ${limit} bytes, the limit of queue ${this.#room.name}`,
+        `Raise it: spool queue set ${this.#room.name} max-message=SIZE`,
+      );
+    }
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * Put: bytes become messages.
+ *
+ * A put that is alone writes a `whole` batch. Puts that arrive while another one waits for the disk
+ * are written together, as one `records` batch with one fsync for all of them (group commit): the
+ * more that is in flight, the less each of them costs. A body that is streamed, or too large to wait
+ * for others, goes alone; so does one with a dedup key.
+ */
+import { SpoolError } from "../errors.ts";
+import { BATCH_BYTES, BATCH_MESSAGES_DEFAULT } from "../limits.ts";
+import { complaintAboutHeaders, encodeRecord } from "../message/batch.ts";
+import type { Headers } from "../message/batch.ts";
+import type { Admission } from "./admission.ts";
+import type { Buckets } from "./buckets.ts";
+import { commitOnce, dedupPrefix } from "./dedup.ts";
+import { Draft } from "./draft.ts";
+import type { PutOptions } from "./draft.ts";
+import type { Room } from "./room.ts";
+
+export type Body = string | Uint8Array | AsyncIterable<Uint8Array>;
+
+export interface PutResult {
+  readonly id: string;
+  /** True where the dedup key had been seen: `id` is that of the earlier message. */
+  readonly duplicate: boolean;
+}
+
+interface Waiting {
+  readonly body: Uint8Array;
+  readonly headers: Headers;
+  readonly resolve: (result: PutResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Puts that may share a batch: the same in all that a slice's name says. */
+interface Group {
+  readonly options: PutOptions;
+  readonly waiting: Waiting[];
+}
+
+export class Putter {
+  readonly #room: Room;
+  readonly #buckets: Buckets;
+  readonly #admission: Admission;
+  readonly #groups = new Map<string, Group>();
+  #isFlushing = false;
+
+  constructor(room: Room, buckets: Buckets, admission: Admission) {
+    this.#room = room;
+    this.#buckets = buckets;
+    this.#admission = admission;
+  }
+
+  /** Resolves when the message is safe. @throws MESSAGE_TOO_LARGE, QUEUE_FULL, DISK_FULL, … */
+  async put(body: Body, options: PutOptions = {}): Promise<PutResult> {
+    checkOptions(options);
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    if (!(bytes instanceof Uint8Array)) return this.#putStream(bytes, options);
+    if (bytes.length > BATCH_BYTES / 4 || options.dedupKey !== undefined) {
+      return this.#putAlone(bytes, options);
+    }
+    return this.#putTogether(bytes, options);
+  }
+
+  #putTogether(body: Uint8Array, options: PutOptions): Promise<PutResult> {
+    const { priority, delayMs, atMs, ttlMs, sync, waitMs } = options;
+    const key = JSON.stringify([priority, delayMs, atMs, ttlMs, sync, waitMs]);
+    let group = this.#groups.get(key);
+    if (group === undefined) this.#groups.set(key, (group = { options, waiting: [] }));
+    const { waiting } = group;
+    const { promise, resolve, reject } = Promise.withResolvers<PutResult>();
+    waiting.push({ body, headers: options.headers ?? {}, resolve, reject });
+    if (!this.#isFlushing) void this.#flush();
+    return promise;
+  }
+
+  /** Writes what waits, group by group, until nothing waits. Never rejects: each put is told. */
+  async #flush(): Promise<void> {
+    this.#isFlushing = true;
+    // Whoever puts in the same turn of the event loop comes along.
+    await Promise.resolve();
+    for (;;) {
+      const [entry] = this.#groups;
+      if (entry === undefined) break;
+      const [key, group] = entry;
+      const batch = takeBatch(group.waiting);
+      if (group.waiting.length === 0) this.#groups.delete(key);
+      try {
+        await this.#putBatch(batch, group.options);
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#isFlushing = false;
+  }
+
+  async #putBatch(batch: readonly Waiting[], options: PutOptions): Promise<void> {
+    const [only] = batch;
+    if (batch.length === 1) {
+      const { body, headers, resolve } = only!;
+      resolve(await this.#putAlone(body, { ...options, headers }));
+      return;
+    }
+    for (const { body } of batch) await this.#checkSize(body.length);
+    const records = batch.map(({ headers, body }) => encodeRecord(headers, body));
+    const body = Buffer.concat(records);
+    const settings = await this.#admission.admit(batch.length, body.length, options.waitMs);
+    const draft = await Draft.create(this.#room);
+    await guarded(draft, () => draft.write(batch.length, "records", {}, body));
+    const slice = draft.slice(batch.length, options, settings.ttlMs);
+    await draft.commit(this.#buckets, slice, options.sync ?? "disk");
+    for (const [index, { resolve }] of batch.entries()) {
+      resolve({ id: `${draft.id}.${index}`, duplicate: false });
+    }
+  }
+
+  async #putAlone(body: Uint8Array, options: PutOptions): Promise<PutResult> {
+    await this.#checkSize(body.length);
+    await this.#admission.admit(1, body.length, options.waitMs);
+    const draft = await Draft.create(this.#room, dedupPrefix(options));
+    await guarded(draft, () => draft.write(1, "whole", options.headers ?? {}, body));
+    return this.#commit(draft, options);
+  }
+
+  async #putStream(body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult> {
+    await this.#admission.admit(1, 0, options.waitMs);
+    const headers = options.headers ?? {};
+    const draft = await Draft.create(this.#room, dedupPrefix(options));
+    await guarded(draft, async () => {
+      // Also for an empty body: the first append leaves the room for the header.
+      await draft.append(new Uint8Array(0), "whole", headers);
+      for await (const chunk of body) {
+        await this.#checkSize(draft.bodyBytes + chunk.length);
+        await draft.append(chunk, "whole", headers);
+      }
+      await draft.finish(1, "whole", headers);
+    });
+    return this.#commit(draft, options);
+  }
+
+  async #commit(draft: Draft, options: PutOptions): Promise<PutResult> {
+    const { ttlMs, dedupWindowMs } = await this.#room.settingsOrCreate();
+    const sync = options.sync ?? "disk";
+    const slice = await guarded(draft, () => draft.slice(1, options, ttlMs));
+    if (options.dedupKey !== undefined) {
+      const request = { key: options.dedupKey, windowMs: dedupWindowMs, sync };
+      const earlier = await commitOnce(this.#room, this.#buckets, draft, slice, request);
+      if (earlier !== undefined) return { id: earlier, duplicate: true };
+    } else {
+      await draft.commit(this.#buckets, slice, sync);
+    }
+    return { id: draft.id, duplicate: false };
+  }
+
+  async #checkSize(bytes: number): Promise<void> {
+    const { maxMessageBytes } = await this.#room.settingsOrCreate();
+    if (maxMessageBytes > 0 && bytes > maxMessageBytes) {
+      throw new SpoolError(
+        "MESSAGE_TOO_LARGE",
+        `the message is larger than ${maxMessageBytes} bytes, the limit of queue ${this.#room.name}`,
+        `Raise it: spool queue set ${this.#room.name} max-message=SIZE`,
+      );
+    }
+  }
+}
+
+/** Takes from the front what fits into one batch. */
+function takeBatch(waiting: Waiting[]): Waiting[] {
+  let bytes = 0;
+  let count = 0;
+  while (count < waiting.length && count < BATCH_MESSAGES_DEFAULT) {
+    bytes += waiting[count]!.body.length;
+    if (count > 0 && bytes > BATCH_BYTES) break;
+    count++;
+  }
+  return waiting.splice(0, count);
+}
+
+/** Does a part of writing the draft; where that fails nothing is left of the draft. */
+export async function guarded<T>(draft: Draft, act: () => T | Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    await draft.discard();
+    throw error;
+  }
+}
+
+/** @throws BAD_HEADER, BAD_VALUE */
+export function checkOptions(options: PutOptions): void {
+  const complaint = complaintAboutHeaders(options.headers ?? {});
+  if (complaint !== undefined) throw new SpoolError("BAD_HEADER", complaint);
+  const { priority = 4, delayMs = 0, ttlMs = 0 } = options;
+  if (!Number.isInteger(priority) || priority < 0 || priority > 9) {
+    throw new SpoolError("BAD_VALUE", `not a priority: ${priority}`, "Give 0 to 9; 9 goes first.");
+  }
+  for (const ms of [delayMs, ttlMs, options.atMs ?? 0]) {
+    if (!Number.isFinite(ms) || ms < 0) throw new SpoolError("BAD_VALUE", `not a time: ${ms}`);
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Takeover: what a dead consumer held goes back.
+ *
+ *   1. rename   leases/<lease> to reclaim/<lease>. From here on every path that the old holder knows
+ *               is gone: it can neither ack, nor nack, nor split, should it wake up
+ *   2. unlink   each slice that is covered by another one of its batch (a half-done link)
+ *   3. rename   each slice that is left to ready/ with one more attempt at its first message, the
+ *               one that was in hand; or to dead/, past the queue's limit
+ *   4. rmdir    reclaim/<lease>, and the lock
+ *
+ * Any number of processes may do 2 to 4 at once, and each may die anywhere: every step happens once,
+ * because its source is there once. The lock decides *when* to take over, the rename in 1 *who*
+ * owns: a lock that is judged wrongly costs a redelivery, never two owners.
+ *
+ * Who does it: a consumer as it starts, when it is idle and now and then; and `spool gc`.
+ */
+import { ring } from "../disk/bell.ts";
+import { ignore, listIfThere } from "../disk/durable.ts";
+import { isErrno } from "../errors.ts";
+import { ORPHAN_SWEEP_MS } from "../limits.ts";
+import { covers, parseSlice, withAttempt } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
+import { setAside } from "./aside.ts";
+import type { Warn } from "./aside.ts";
+import type { Buckets } from "./buckets.ts";
+import { bury } from "./dead-letters.ts";
+import { LOCK_SUFFIX } from "./layout.ts";
+import { parseLeaseName } from "./lease.ts";
+import type { LeaseName } from "./lease.ts";
+import type { Room } from "./room.ts";
+
+export interface ReclaimResult {
+  readonly leases: number;
+  readonly messages: number;
+  readonly dead: number;
+}
+
+export class Reclaimer {
+  readonly #room: Room;
+  readonly #buckets: Buckets;
+  readonly #warn: Warn;
+  #result = { leases: 0, messages: 0, dead: 0 };
+
+  constructor(room: Room, buckets: Buckets, warn: Warn) {
+    this.#room = room;
+    this.#buckets = buckets;
+    this.#warn = warn;
+  }
+
+  /** Takes over every lease that has expired, and finishes what other reapers left. */
+  async run(): Promise<ReclaimResult> {
+    this.#result = { leases: 0, messages: 0, dead: 0 };
+    const { fs, layout } = this.#room;
+    const names = await listIfThere(fs, layout.leases);
+    const locks = new Set(names.filter((name) => name.endsWith(LOCK_SUFFIX)));
+    for (const name of names) {
+      const lease = parseLeaseName(name);
+      if (lease === undefined || !(await this.#hasExpired(lease))) continue;
+      await this.#takeOver(lease);
+      locks.delete(name + LOCK_SUFFIX);
+    }
+    for (const lock of locks) {
+      const name = lock.slice(0, -LOCK_SUFFIX.length);
+      if (!names.includes(name)) await this.#removeOrphan(name);
+    }
+    for (const name of await listIfThere(fs, layout.reclaim)) await this.#giveBack(name);
+    return this.#result;
+  }
+
+  /** By the disk's clock; at once where its holder ran on this host and is plainly gone. */
+  async #hasExpired(lease: LeaseName): Promise<boolean> {
+    const { fs, disk, layout } = this.#room;
+    if (disk.processes.isGone(lease.process)) return true;
+    try {
+      const { mtimeMs } = await fs.lstat(layout.lock(lease.name));
+      return (await this.#room.now()) - mtimeMs > lease.ttlMs;
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+    }
+    // Its lock was made before it and goes after it. But a shared disk may show things late.
+    const again = await fs.list(layout.leases);
+    return again.includes(lease.name) && !again.includes(lease.name + LOCK_SUFFIX);
+  }
+
+  async #takeOver({ name }: LeaseName): Promise<void> {
+    const { fs, layout } = this.#room;
+    try {
+      await fs.rename(layout.lease(name), layout.reclaimed(name));
+      this.#result.leases++;
+    } catch (error) {
+      // Another reaper was faster, or it was closed.
+      if (!isErrno(error, "ENOENT")) throw error;
+    }
+    await ignore(() => fs.rmdir(layout.lock(name)), "ENOENT", "ENOTEMPTY", "EEXIST");
+  }
+
+  /** A lock whose lease never came, or went before it. */
+  async #removeOrphan(name: string): Promise<void> {
+    const { fs, disk, layout } = this.#room;
+    const lease = parseLeaseName(name);
+    const lock = layout.lock(name);
+    try {
+      const ageMs = (await this.#room.now()) - (await fs.lstat(lock)).mtimeMs;
+      const isGone = lease !== undefined && disk.processes.isGone(lease.process);
+      if (!isGone && ageMs < Math.max(lease?.ttlMs ?? 0, ORPHAN_SWEEP_MS)) return;
+      await fs.rmdir(lock);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "ENOTEMPTY", "EEXIST", "ENOTDIR")) throw error;
+    }
+  }
+
+  /** Steps 2 to 4. */
+  async #giveBack(name: string): Promise<void> {
+    const { fs, layout } = this.#room;
+    const directory = layout.reclaimed(name);
+    for (;;) {
+      const slices = await this.#sort(directory);
+      if (slices === undefined) return;
+      for (const [file, slice] of slices) await this.#giveBackSlice(`${directory}/${file}`, slice);
+      try {
+        await fs.rmdir(directory);
+        return;
+      } catch (error) {
+        if (isErrno(error, "ENOENT")) return;
+        if (!isErrno(error, "ENOTEMPTY", "EEXIST")) throw error;
+      }
+    }
+  }
+
+  /** Lists a reclaimed lease and drops what is covered; undefined where it is gone. */
+  async #sort(directory: string): Promise<Map<string, Slice> | undefined> {
+    const { fs } = this.#room;
+    const slices = new Map<string, Slice>();
+    let names: string[];
+    try {
+      names = await this.#listSurely(directory);
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return undefined;
+      if (!isErrno(error, "ENOTDIR")) throw error;
+      await setAside(this.#room, directory, "not a lease", this.#warn);
+      return undefined;
+    }
+    for (const name of names) {
+      const slice = parseSlice(name);
+      if (slice !== undefined) slices.set(name, slice);
+      else if (name.startsWith(".gone-")) {
+        await ignore(() => fs.unlink(`${directory}/${name}`), "ENOENT");
+      } else {
+        await setAside(this.#room, `${directory}/${name}`, "not a message", this.#warn);
+      }
+    }
+    const all = [...slices];
+    for (const [name, slice] of all) {
+      if (!all.some(([, other]) => covers(other, slice))) continue;
+      await ignore(() => fs.unlink(`${directory}/${name}`), "ENOENT");
+      slices.delete(name);
+    }
+    return slices;
+  }
+
+  /** A shared disk may leave names out while others change: list until two listings agree. */
+  async #listSurely(directory: string): Promise<string[]> {
+    const { fs, disk } = this.#room;
+    let names = await fs.list(directory);
+    while (disk.kind.shared) {
+      const again = await fs.list(directory);
+      if (again.toSorted().join("\n") === names.toSorted().join("\n")) break;
+      names = again;
+    }
+    return names;
+  }
+
+  async #giveBackSlice(path: string, slice: Slice): Promise<void> {
+    const { maxAttempts } = await this.#room.settings();
+    const tried = withAttempt(slice);
+    if (tried.count === 1 && maxAttempts > 0 && tried.attempts >= maxAttempts) {
+      const reason = `its consumer died or was lost, at attempt ${tried.attempts}`;
+      if (await bury(this.#room, path, tried, { reason })) this.#result.dead++;
+      return;
+    }
+    if ((await this.#buckets.place(path, tried)) === undefined) return;
+    this.#result.messages += slice.count;
+    await ring(this.#room.fs, this.#room.layout.bell);
+  }
+}

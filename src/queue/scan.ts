@@ -1,0 +1,113 @@
+/**
+ * Scanning ready/ in the order of delivery, a bounded number of names at a time.
+ *
+ * The names of the first buckets that are due are kept and handed out until they are used up or a
+ * little old; what another consumer took meanwhile is found out by the rename that fails. Slices
+ * that sort after the start of the next bucket wait until that one has been listed too.
+ */
+import { isErrno } from "../errors.ts";
+import { BUCKET_SLACK_MS } from "../limits.ts";
+import { isScheduled, parseSlice } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
+import { parseBucket } from "./buckets.ts";
+import type { Buckets } from "./buckets.ts";
+import type { Room } from "./room.ts";
+
+/** A list of names is used this long: so late may a more urgent message be seen, in ms. */
+const FRESH_MS = 50;
+
+export interface Candidate {
+  readonly name: string;
+  readonly bucket: string;
+  readonly slice: Slice;
+}
+
+export class Scanner {
+  readonly #room: Room;
+  readonly #buckets: Buckets;
+  /** In reverse order of delivery, so that the next one is the last. */
+  #found: Candidate[] = [];
+  #listedMs = Number.NEGATIVE_INFINITY;
+  /** When the next message that was seen is due, in ms since the epoch. */
+  #nextDueMs = Number.POSITIVE_INFINITY;
+
+  constructor(room: Room, buckets: Buckets) {
+    this.#room = room;
+    this.#buckets = buckets;
+  }
+
+  /** When to look again by the clock alone: the time of the next scheduled message that was seen. */
+  get nextDueMs(): number {
+    return this.#nextDueMs;
+  }
+
+  /** The next slice that is due, or undefined where none is. It may be gone when it is claimed. */
+  async next(nowMs: number): Promise<Candidate | undefined> {
+    const ageMs = this.#room.disk.clock.monotonicMs() - this.#listedMs;
+    if (this.#found.length === 0 || ageMs > FRESH_MS) await this.#list(nowMs);
+    return this.#found.pop();
+  }
+
+  /** Hands a slice that was not used to the next caller. */
+  putBack(candidate: Candidate): void {
+    this.#found.push(candidate);
+  }
+
+  /** Forgets what was listed: the next look is a fresh one. */
+  forget(): void {
+    this.#found = [];
+  }
+
+  /** Lists buckets until one slice or more are due, or there are no more. */
+  async #list(nowMs: number): Promise<void> {
+    this.#listedMs = this.#room.disk.clock.monotonicMs();
+    this.#nextDueMs = Number.POSITIVE_INFINITY;
+    const buckets = (await this.#buckets.list()).map((name) => parseBucket(name)!);
+    let open: Candidate[] = [];
+    for (const [index, bucket] of buckets.entries()) {
+      if (bucket.startMs > nowMs + BUCKET_SLACK_MS) {
+        this.#nextDueMs = Math.min(this.#nextDueMs, bucket.startMs);
+        continue;
+      }
+      open.push(...(await this.#listBucket(bucket.name, nowMs)));
+      const next = buckets[index + 1];
+      const isNextDue = next?.rank === bucket.rank && next.startMs <= nowMs + BUCKET_SLACK_MS;
+      const isMine = (name: string): boolean => !isNextDue || name < next.name;
+      const found = open.filter(({ name }) => isMine(name));
+      if (found.length > 0) {
+        this.#found = found.toSorted((a, b) => (a.name < b.name ? 1 : -1));
+        return;
+      }
+      if (!isNextDue) open = [];
+    }
+    this.#found = [];
+  }
+
+  async #listBucket(bucket: string, nowMs: number): Promise<Candidate[]> {
+    let names: string[];
+    try {
+      names = await this.#room.fs.list(this.#room.layout.bucket(bucket));
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+      throw error;
+    }
+    const due: Candidate[] = [];
+    for (const name of names) {
+      const slice = parseSlice(name);
+      if (slice === undefined) continue;
+      if (isScheduled(slice, nowMs)) this.#nextDueMs = Math.min(this.#nextDueMs, slice.visibleMs);
+      else due.push({ name, bucket, slice });
+    }
+    if (names.length === 0) await this.#removeOld(bucket, nowMs);
+    return due;
+  }
+
+  /** An empty bucket goes, unless it is so young that the next put is likely to want it. */
+  async #removeOld(bucket: string, nowMs: number): Promise<void> {
+    const { startMs } = parseBucket(bucket)!;
+    if (startMs < nowMs - EMPTY_BUCKET_MS) await this.#buckets.removeIfEmpty(bucket);
+  }
+}
+
+/** An empty bucket is kept this long after its start, in ms. */
+const EMPTY_BUCKET_MS = 60_000;

@@ -1,0 +1,56 @@
+/** Settling: what nack means for a queue, and acts on a message by its receipt. */
+import { backoffMs } from "./settings.ts";
+import type { Buckets } from "./buckets.ts";
+import type { DeathReason } from "./dead-letters.ts";
+import { Held } from "./held.ts";
+import { dropEmptyLease, extendLease } from "./lease.ts";
+import type { parseReceipt } from "./receipt.ts";
+import type { Room } from "./room.ts";
+
+export interface NackOptions extends Partial<Omit<DeathReason, "atMs">> {
+  /** Until the next delivery, in ms. Default: the queue's back-off. */
+  readonly delayMs?: number;
+  /** False: this delivery does not count as an attempt. */
+  readonly isCounted?: boolean;
+}
+
+/** Gives the first message of `held` back for a retry, or buries it past the queue's limit. */
+async function nack(room: Room, held: Held, next: number, options: NackOptions): Promise<void> {
+  const { delayMs, isCounted = true, ...reason } = options;
+  const settings = await room.settings();
+  const attempts = (held.slice?.attempts ?? 0) + 1;
+  if (isCounted && settings.maxAttempts > 0 && attempts >= settings.maxAttempts) {
+    const why = { ...reason, reason: reason.reason ?? `gave up after ${attempts} attempts` };
+    await held.reject(next, why, true);
+    return;
+  }
+  const pauseMs = delayMs ?? (isCounted ? backoffMs(settings, attempts, room.disk.random) : 0);
+  await held.nack(next, (await room.now()) + pauseMs, isCounted);
+}
+
+export const settle = { nack };
+
+type Receipt = ReturnType<typeof parseReceipt>;
+
+/** Does `act` with what a receipt names. @throws LEASE_LOST, NO_QUEUE */
+export async function settleByReceipt(
+  room: Room,
+  buckets: Buckets,
+  { lease, slice }: Receipt,
+  act: (held: Held, next: number) => Promise<void>,
+): Promise<void> {
+  await room.settings();
+  const held = new Held(room, buckets, room.layout.lease(lease.name), slice);
+  await act(held, slice.offset + slice.bytes);
+  await dropEmptyLease(room, lease.name);
+}
+
+/** Makes what a receipt names last `forMs` from now. @throws LEASE_LOST, NO_QUEUE */
+export async function extendByReceipt(
+  room: Room,
+  { lease, slice }: Receipt,
+  forMs: number,
+): Promise<void> {
+  await room.settings();
+  await extendLease(room, lease, slice, forMs);
+}

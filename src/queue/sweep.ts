@@ -1,0 +1,141 @@
+/**
+ * Sweep: what the dead have left, and what has had its time.
+ *
+ *   leases    of dead consumers are taken over                       (reclaim.ts)
+ *   tmp/      of dead writers is removed; a keyed put is finished     (dedup.ts)
+ *   expired   messages are dropped, or are dead letters, as is set
+ *   dedup/    keys of past windows are forgotten
+ *   ready/    empty buckets go; what is not a message is set aside
+ *   dead/     reasons whose letter never came go
+ *
+ * Any number may sweep at once, beside producers and consumers. There is no daemon: consumers do the
+ * first two as they idle, `spool gc` does all of it.
+ */
+import { ignore, listIfThere } from "../disk/durable.ts";
+import { isErrno } from "../errors.ts";
+import { ORPHAN_SWEEP_MS, TMP_SWEEP_MS } from "../limits.ts";
+import { isExpired, parseSlice } from "../message/slice.ts";
+import { setAside } from "./aside.ts";
+import type { Warn } from "./aside.ts";
+import { parseBucket } from "./buckets.ts";
+import type { Buckets } from "./buckets.ts";
+import { expire } from "./claimer.ts";
+import { finishOrDrop, forgetKeys, isKeyed } from "./dedup.ts";
+import { adoptDropped } from "./drop-box.ts";
+import { REASON_SUFFIX } from "./layout.ts";
+import { Reclaimer } from "./reclaim.ts";
+import type { Room } from "./room.ts";
+
+export interface SweepResult {
+  /** Leases that were taken over. */
+  readonly leases: number;
+  /** Messages that came back from them. */
+  readonly reclaimed: number;
+  /** Messages that became dead letters on the way. */
+  readonly dead: number;
+  readonly expired: number;
+  /** Files of dead writers, empty buckets, orphaned reasons. */
+  readonly strays: number;
+  readonly keys: number;
+  readonly dropped: number;
+}
+
+/** Everything that is there to be cleaned up. */
+export async function sweep(room: Room, buckets: Buckets, warn: Warn): Promise<SweepResult> {
+  const { dedupWindowMs } = await room.settings();
+  await room.readClock();
+  const { leases, messages, dead } = await new Reclaimer(room, buckets, warn).run();
+  const swept = await sweepDrafts(room, buckets);
+  const ready = await sweepReady(room, buckets, warn);
+  const reasons = await sweepReasons(room);
+  const keys = await forgetKeys(room, dedupWindowMs, await room.now());
+  const dropped = await adoptDropped(room, buckets);
+  return {
+    leases,
+    reclaimed: messages,
+    dead,
+    expired: ready.expired,
+    strays: swept + ready.strays + reasons,
+    keys,
+    dropped,
+  };
+}
+
+/** Removes the drafts of writers that are gone; finishes those that are marked. */
+export async function sweepDrafts(room: Room, buckets: Buckets): Promise<number> {
+  const { fs, disk, layout } = room;
+  let swept = 0;
+  for (const name of await listIfThere(fs, layout.tmp)) {
+    const path = `${layout.tmp}/${name}`;
+    const writer = name.slice(name.lastIndexOf("_") + 1);
+    if (!disk.processes.isGone(writer) && !(await isOlder(room, path, TMP_SWEEP_MS))) continue;
+    if (isKeyed(name)) await finishOrDrop(room, buckets, name);
+    else await ignore(() => fs.unlink(path), "ENOENT", "EISDIR", "EPERM");
+    swept++;
+  }
+  return swept;
+}
+
+async function isOlder(room: Room, path: string, ageMs: number): Promise<boolean> {
+  try {
+    const { mtimeMs } = await room.fs.lstat(path);
+    return (await room.now()) - mtimeMs > ageMs;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    throw error;
+  }
+}
+
+async function sweepReady(
+  room: Room,
+  buckets: Buckets,
+  warn: Warn,
+): Promise<{ expired: number; strays: number }> {
+  const { fs, layout } = room;
+  let expired = 0;
+  let strays = 0;
+  for (const bucket of await fs.list(layout.ready)) {
+    const directory = layout.bucket(bucket);
+    if (parseBucket(bucket) === undefined) {
+      await setAside(room, directory, "not a bucket", warn);
+      continue;
+    }
+    for (const name of await namesIn(room, directory, warn)) {
+      const path = `${directory}/${name}`;
+      const slice = parseSlice(name);
+      if (slice === undefined) await setAside(room, path, "not a message", warn);
+      else if (isExpired(slice, await room.now()) && (await expire(room, path, slice))) {
+        expired += slice.count;
+      }
+    }
+    if (await buckets.removeIfEmpty(bucket)) strays++;
+  }
+  return { expired, strays };
+}
+
+async function namesIn(room: Room, directory: string, warn: Warn): Promise<string[]> {
+  try {
+    return await room.fs.list(directory);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return [];
+    if (!isErrno(error, "ENOTDIR")) throw error;
+    await setAside(room, directory, "not a bucket", warn);
+    return [];
+  }
+}
+
+/** Reasons are written before their letter: one without a letter is a crash, once it is old. */
+async function sweepReasons(room: Room): Promise<number> {
+  const { fs, layout } = room;
+  const names = await fs.list(layout.dead);
+  const letters = new Set(names);
+  let swept = 0;
+  for (const name of names) {
+    if (!name.endsWith(REASON_SUFFIX) || letters.has(name.slice(0, -REASON_SUFFIX.length)))
+      continue;
+    const path = `${layout.dead}/${name}`;
+    if (!(await isOlder(room, path, ORPHAN_SWEEP_MS))) continue;
+    if (await ignore(() => fs.unlink(path), "ENOENT")) swept++;
+  }
+  return swept;
+}

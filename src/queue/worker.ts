@@ -1,0 +1,206 @@
+/**
+ * Two ways to consume: an iterator of messages, and a loop that calls a handler.
+ *
+ * Both hold one lease, give back what they hold when they end, without counting an attempt, and
+ * make a new lease when theirs was taken away (a suspended laptop): then only the messages that
+ * were in hand are lost to them, and their acks fail.
+ */
+import { SpoolError } from "../errors.ts";
+import { Consumer, Slot } from "./consumer.ts";
+import type { ConsumerOptions } from "./consumer.ts";
+import type { Buckets } from "./buckets.ts";
+import type { Message } from "./message.ts";
+import type { Room } from "./room.ts";
+
+export interface ConsumeOptions extends ConsumerOptions {
+  /** Ends the loop. What is still held goes back without counting an attempt. */
+  readonly signal?: AbortSignal;
+  /** End when nothing is ready, instead of waiting for more. */
+  readonly untilEmpty?: boolean;
+  /** End when nothing came for this long, in ms. */
+  readonly idleMs?: number;
+}
+
+export interface WorkOptions extends ConsumeOptions {
+  /** Handlers that run at once. Default 1. */
+  readonly concurrency?: number;
+  /** End after this many messages. */
+  readonly maxMessages?: number;
+  /** Told of each lease that was lost, and of each handler's error that led to a retry. */
+  readonly onError?: (error: unknown, message: Message | undefined) => void;
+}
+
+const isLost = (error: unknown): boolean =>
+  error instanceof SpoolError && error.code === "LEASE_LOST";
+
+/** Messages one by one. Settle each; asking for the next one leaves an unsettled one in hand. */
+export async function* messagesOf(
+  room: Room,
+  buckets: Buckets,
+  options: ConsumeOptions,
+): AsyncGenerator<Message> {
+  await room.settings();
+  const consumer = new Consumer(room, buckets, "beating", options);
+  const slot = new Slot(consumer, room);
+  let inHand: Message[] = [];
+  try {
+    while (!options.signal?.aborted) {
+      const message = await nextOf(slot);
+      if (message !== undefined) {
+        inHand = inHand.filter((one) => !one.isSettled);
+        inHand.push(message);
+        yield message;
+      } else if (!(await waitForMore(consumer, options))) {
+        return;
+      }
+    }
+  } finally {
+    await giveBack(slot, inHand);
+    await consumer.close();
+  }
+}
+
+/** The next message; a lease that was lost meanwhile is made anew. */
+async function nextOf(slot: Slot): Promise<Message | undefined> {
+  for (;;) {
+    try {
+      return await slot.next();
+    } catch (error) {
+      if (!isLost(error)) throw error;
+    }
+  }
+}
+
+/** False where there is no more to wait for. */
+async function waitForMore(consumer: Consumer, options: ConsumeOptions): Promise<boolean> {
+  if (options.untilEmpty) return false;
+  const startMs = performance.now();
+  await consumer.wait(options.idleMs ?? Number.POSITIVE_INFINITY, options.signal);
+  if (options.idleMs === undefined) return true;
+  return performance.now() - startMs < options.idleMs - 1;
+}
+
+async function giveBack(slot: Slot, inHand: readonly Message[]): Promise<void> {
+  const acts = [() => slot.close(), ...inHand.map((message) => () => message.giveBack())];
+  for (const act of acts) {
+    try {
+      await act();
+    } catch (error) {
+      if (!isLost(error)) throw error;
+    }
+  }
+}
+
+export type Handler = (message: Message) => unknown;
+
+/**
+ * Runs `handler` for each message: it returns, and the message is acked; it throws, and the message
+ * is retried after the queue's back-off; or it settles the message itself.
+ *
+ * Resolves with the number of messages handled when the signal aborts (the handlers that run may
+ * end), or the queue is empty where that was asked. @throws NO_QUEUE and what the disk throws.
+ */
+export async function workOn(
+  room: Room,
+  buckets: Buckets,
+  handler: Handler,
+  options: WorkOptions,
+): Promise<number> {
+  await room.settings();
+  const consumer = new Consumer(room, buckets, "beating", options);
+  const { concurrency = 1 } = options;
+  const worker = new Worker(room, consumer, handler, options);
+  try {
+    await Promise.all(Array.from({ length: concurrency }, () => worker.run()));
+  } finally {
+    await consumer.close();
+  }
+  return worker.handled;
+}
+
+class Worker {
+  handled = 0;
+  #started = 0;
+  #running = 0;
+  readonly #room: Room;
+  readonly #consumer: Consumer;
+  readonly #handler: Handler;
+  readonly #options: WorkOptions;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+
+  constructor(room: Room, consumer: Consumer, handler: Handler, options: WorkOptions) {
+    this.#room = room;
+    this.#consumer = consumer;
+    this.#handler = handler;
+    this.#options = options;
+    const { signal } = options;
+    this.#signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+  }
+
+  /** One slot's loop. An error of the disk stops all slots. */
+  async run(): Promise<void> {
+    const slot = new Slot(this.#consumer, this.#room);
+    const { maxMessages = Number.POSITIVE_INFINITY } = this.#options;
+    try {
+      while (!this.#signal.aborted && this.#started < maxMessages) {
+        this.#started++;
+        const message = await nextOf(slot);
+        if (message === undefined) {
+          this.#started--;
+          if (!(await this.#wait())) return;
+          continue;
+        }
+        if (this.#signal.aborted) {
+          await this.#quietly(() => message.giveBack(), message);
+          return;
+        }
+        this.#running++;
+        await this.#handle(message);
+        this.#running--;
+        this.handled++;
+      }
+    } catch (error) {
+      this.#stop.abort();
+      throw error;
+    } finally {
+      await this.#quietly(() => slot.close(), undefined);
+    }
+  }
+
+  async #wait(): Promise<boolean> {
+    const { untilEmpty, idleMs } = this.#options;
+    // While another slot is busy its message may come back: the last one to be idle ends the loop.
+    if ((untilEmpty || idleMs !== undefined) && this.#running > 0) {
+      await this.#consumer.wait(50, this.#signal);
+      return true;
+    }
+    return waitForMore(this.#consumer, { ...this.#options, signal: this.#signal });
+  }
+
+  async #handle(message: Message): Promise<void> {
+    try {
+      await this.#handler(message);
+    } catch (error) {
+      this.#options.onError?.(error, message);
+      const reason = error instanceof Error ? error.message : String(error);
+      await this.#quietly(async () => {
+        if (!message.isSettled) await message.nack({ reason });
+      }, message);
+      return;
+    }
+    await this.#quietly(async () => {
+      if (!message.isSettled) await message.ack();
+    }, message);
+  }
+
+  /** A lease that was lost is told and not thrown: there is nothing left to do about it. */
+  async #quietly(act: () => Promise<unknown>, message: Message | undefined): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      this.#options.onError?.(error, message);
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * A spool: one directory tree. Here the parts are wired together, and nowhere else.
+ */
+import { DiskClock } from "./clock.ts";
+import { ignore, listIfThere, makeDirectories, readFile, replaceFile } from "./disk/durable.ts";
+import type { FileSystem } from "./disk/file-system.ts";
+import { kindOf } from "./disk/kind.ts";
+import { NodeFileSystem } from "./disk/node-file-system.ts";
+import { HostProcesses } from "./disk/processes.ts";
+import type { Processes } from "./disk/processes.ts";
+import { isErrno, SpoolError } from "./errors.ts";
+import { FORMAT } from "./limits.ts";
+import { IdSource } from "./message/id.ts";
+import { checkName, pathOfQueue } from "./names.ts";
+import { Queue } from "./queue/queue.ts";
+import { Room } from "./queue/room.ts";
+import type { Disk } from "./queue/room.ts";
+
+/** What a test may want to replace. */
+export interface SpoolParts {
+  readonly fs?: FileSystem;
+  readonly clock?: DiskClock;
+  readonly processes?: Processes;
+  readonly random?: () => number;
+}
+
+export interface OpenOptions {
+  /** The directory. */
+  readonly dir: string;
+  /** Make it where it is not there. Default true. */
+  readonly create?: boolean;
+  /** Never use the thread pool: for a program that does one thing and ends. */
+  readonly blocking?: boolean;
+  readonly parts?: SpoolParts;
+}
+
+export class Spool {
+  readonly dir: string;
+  readonly disk: Disk;
+  readonly #queues = new Map<string, Queue>();
+
+  constructor(dir: string, disk: Disk) {
+    this.dir = dir;
+    this.disk = disk;
+  }
+
+  /** A queue by its name; it need not be there yet. @throws BAD_NAME */
+  queue(name: string): Queue {
+    let queue = this.#queues.get(name);
+    if (queue === undefined) {
+      queue = new Queue(new Room(name, `${this.dir}/${pathOfQueue(name)}`, this.disk));
+      this.#queues.set(name, queue);
+    }
+    return queue;
+  }
+
+  /** The names of all queues, sorted. */
+  async queueNames(): Promise<string[]> {
+    const names: string[] = [];
+    for (const name of (await listIfThere(this.disk.fs, `${this.dir}/queues`)).toSorted()) {
+      if (isName(name) && (await this.#isQueue(name))) names.push(name);
+    }
+    return names;
+  }
+
+  async #isQueue(name: string): Promise<boolean> {
+    const { fs } = this.disk;
+    const root = `${this.dir}/${pathOfQueue(name)}`;
+    const there = await ignore(() => fs.lstat(`${root}/queue.json`), "ENOENT", "ENOTDIR");
+    return there && (await fs.lstat(root)).kind === "directory";
+  }
+}
+
+function isName(name: string): boolean {
+  try {
+    return checkName(name) === name;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Opens the spool in a directory.
+ *
+ * @throws NO_SPOOL      there is none, and `create` is false; or it is not a directory.
+ * @throws NEWER_FORMAT  a newer dirspool made it.
+ */
+export async function openSpool(options: OpenOptions): Promise<Spool> {
+  const { dir, create = true, blocking = false, parts = {} } = options;
+  const fs = parts.fs ?? new NodeFileSystem({ blocking });
+  const file = `${dir}/spool.json`;
+  if (!(await isSpool(fs, dir, file))) {
+    if (!create) {
+      throw new SpoolError(
+        "NO_SPOOL",
+        `no spool in ${dir}`,
+        "A spool is made by its first put; name another with -C or SPOOL_DIR.",
+      );
+    }
+    await makeDirectories(fs, dir);
+    await writeSpoolFile(fs, dir, file);
+  }
+  const random = parts.random ?? Math.random;
+  const disk: Disk = {
+    fs,
+    kind: kindOf((await fs.space(dir)).type),
+    clock: parts.clock ?? new DiskClock(),
+    processes: parts.processes ?? new HostProcesses(),
+    ids: new IdSource(random),
+    random,
+  };
+  return new Spool(dir, disk);
+}
+
+async function isSpool(fs: FileSystem, dir: string, file: string): Promise<boolean> {
+  let text: string;
+  try {
+    text = (await readFile(fs, file, 4096)).toString();
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    if (isErrno(error, "ENOTDIR")) {
+      throw new SpoolError("NO_SPOOL", `${dir}: not a directory`, "Name a directory with -C.");
+    }
+    throw error;
+  }
+  let format: unknown;
+  try {
+    ({ format } = JSON.parse(text) as { format?: unknown });
+  } catch {
+    throw new SpoolError("BAD_SETTINGS", `${file}: not JSON`, "Is this directory a spool?");
+  }
+  if (typeof format !== "number") {
+    throw new SpoolError("BAD_SETTINGS", `${file}: it names no format`, "Is this a spool?");
+  }
+  if (format > FORMAT) {
+    throw new SpoolError(
+      "NEWER_FORMAT",
+      `${dir}: a spool of format ${format}; this dirspool knows format ${FORMAT}`,
+      "Install a newer dirspool.",
+    );
+  }
+  return true;
+}
+
+/** Two processes may do this at once: each writes a whole file, and the last one stays. */
+async function writeSpoolFile(fs: FileSystem, dir: string, file: string): Promise<void> {
+  const id = new IdSource().next(Date.now());
+  const text = `${JSON.stringify({ format: FORMAT, id })}\n`;
+  const kind = kindOf((await fs.space(dir)).type);
+  await replaceFile({ fs, kind }, file, Buffer.from(text), `${dir}/.spool.json.${id}`);
+}

@@ -1,0 +1,80 @@
+/**
+ * What there is to know about a queue from names alone. Reads; changes nothing.
+ */
+import { listIfThere } from "../disk/durable.ts";
+import { parseSlice } from "../message/slice.ts";
+import { isDropped } from "../queue/drop-box.ts";
+import { addTo, emptyTally } from "../queue/inventory.ts";
+import type { Tally } from "../queue/inventory.ts";
+import { parseLeaseName } from "../queue/lease.ts";
+import type { Queue } from "../queue/queue.ts";
+
+export interface QueueStats {
+  readonly name: string;
+  /** Messages that a consumer could have now. */
+  readonly ready: number;
+  /** Messages that become visible later. */
+  readonly scheduled: number;
+  /** Messages that are claimed. */
+  readonly inFlight: number;
+  /** Messages that were given up. */
+  readonly dead: number;
+  /** Messages whose time to live is over, not yet swept. */
+  readonly expired: number;
+  /** Since the oldest ready message was put, in ms; undefined where none is ready. */
+  readonly oldestMs: number | undefined;
+  /** Until the next scheduled message is due, in ms. */
+  readonly nextDueInMs: number | undefined;
+  /** Payload bytes ready, scheduled and in flight, with their framing. */
+  readonly bytes: number;
+  /** Leases that are held. */
+  readonly consumers: number;
+}
+
+export async function statsOf(queue: Queue): Promise<QueueStats> {
+  const { room } = queue;
+  await room.settings();
+  const nowMs = await nowOf(queue);
+  const { ready, scheduled, expired, nextDueMs } = await queue.inventory.count(nowMs);
+  const { fs, layout } = room;
+  const inFlight = emptyTally();
+  let consumers = 0;
+  for (const directory of [layout.leases, layout.reclaim]) {
+    for (const name of await listIfThere(fs, directory)) {
+      if (parseLeaseName(name) === undefined) continue;
+      if (directory === layout.leases) consumers++;
+      addNames(inFlight, await listIfThere(fs, `${directory}/${name}`));
+    }
+  }
+  const dead = emptyTally();
+  addNames(dead, await fs.list(layout.dead));
+  const dropped = (await listIfThere(fs, layout.drop)).filter(isDropped).length;
+  return {
+    name: queue.name,
+    ready: ready.messages + dropped,
+    scheduled: scheduled.messages,
+    inFlight: inFlight.messages,
+    dead: dead.messages,
+    expired: expired.messages,
+    oldestMs: ready.messages === 0 ? undefined : Math.max(0, nowMs - ready.oldestMs),
+    nextDueInMs: Number.isFinite(nextDueMs) ? Math.max(0, nextDueMs - nowMs) : undefined,
+    bytes: ready.bytes + scheduled.bytes + inFlight.bytes,
+    consumers,
+  };
+}
+
+/** The disk's time; this host's where the spool may only be read. */
+async function nowOf(queue: Queue): Promise<number> {
+  try {
+    return await queue.room.now();
+  } catch {
+    return Date.now();
+  }
+}
+
+function addNames(tally: Tally, names: readonly string[]): void {
+  for (const name of names) {
+    const slice = parseSlice(name);
+    if (slice !== undefined) addTo(tally, slice);
+  }
+}
