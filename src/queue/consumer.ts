@@ -176,22 +176,28 @@ export class Consumer {
 export class Slot {
   readonly #consumer: Consumer;
   readonly #room: Room;
-  #want = 1;
+  #want: number;
   #claim: Claim | undefined;
   #claimedMs = 0;
   #current: Message | undefined;
 
-  constructor(consumer: Consumer, room: Room) {
+  /** @param want  how many messages to claim at first. */
+  constructor(consumer: Consumer, room: Room, want = 1) {
     this.#consumer = consumer;
     this.#room = room;
+    this.#want = want;
   }
 
-  /** The next message; the one before stays in hand if it was not settled. */
-  async next(): Promise<Message | undefined> {
+  /**
+   * The next message; the one before stays in hand if it was not settled.
+   *
+   * @param limit  claim this many at the most.
+   */
+  async next(limit = Number.POSITIVE_INFINITY): Promise<Message | undefined> {
     for (;;) {
       await this.#advance();
       if (this.#claim === undefined) {
-        this.#claim = await this.#consumer.claim(this.#want);
+        this.#claim = await this.#consumer.claim(Math.min(this.#want, limit));
         this.#claimedMs = this.#room.disk.clock.monotonicMs();
         if (this.#claim === undefined) return undefined;
       }

@@ -92,6 +92,16 @@ export class Message {
     this.#held = await this.#held.detach(this.#span.next);
   }
 
+  /** Aborted when the lease was found to be lost: the work on this message is in vain. */
+  get lost(): AbortSignal {
+    return this.#lease.lost;
+  }
+
+  /** For its consumer: leaves it in the lease, to be settled by its receipt. */
+  async leave(): Promise<void> {
+    await this.#settle(async () => {});
+  }
+
   /** For its consumer: gives it back where nobody has settled it. */
   async giveBack(): Promise<void> {
     if (!this.#isSettled) await this.#settle(() => this.#held.giveBack());

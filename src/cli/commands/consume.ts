@@ -1,0 +1,62 @@
+/** spool consume — stream messages to stdout. */
+import type { Command } from "commander";
+
+import { CLAIM_MESSAGES } from "../../limits.ts";
+import type { Context, GlobalOptions } from "../context.ts";
+import { Emitter } from "../emitter.ts";
+import { command, examples, parseDuration, parseQueue, queueArgument } from "../options.ts";
+import { onSignals } from "../signals.ts";
+
+interface Options extends GlobalOptions {
+  readonly 0?: boolean;
+  readonly untilEmpty?: boolean;
+  readonly lease?: number;
+}
+
+const EXAMPLES = examples(
+  "spool consume logs >> all.log",
+  "spool consume logs --until-empty | grep -c error",
+  "spool consume jobs --json | jq -r .body",
+);
+
+export default function consumeCommand(context: Context): Command {
+  return command("consume", "stream messages to stdout")
+    .description(
+      "Write the payload of each message to stdout, each followed by a newline, and ack what stdout\n" +
+        "has taken. Waits for more until it is told to stop. What a closed pipe did not take stays.",
+    )
+    .argument(queueArgument, "the queue", parseQueue)
+    .option("-0", "a NUL after each payload instead of a newline")
+    .option("--until-empty", "end when nothing is ready")
+    .option("--lease <duration>", "instead of the queue's lease time", parseDuration)
+    .addHelpText("after", EXAMPLES)
+    .action((queue: string, options: Options) => consume(context, queue, options));
+}
+
+async function consume(context: Context, name: string, options: Options): Promise<void> {
+  context.needStdout();
+  const spool = await context.open(options, { blocking: false });
+  const queue = spool.queue(name);
+  await queue.settings();
+  const stop = new AbortController();
+  const restore = onSignals(stop);
+  const consumer = queue.consumer("beating", {
+    warn: context.say,
+    ...(options.lease !== undefined && { leaseMs: options.lease }),
+  });
+  const emitter = new Emitter(context, {
+    separator: options[0] ? "\0" : "\n",
+    isJson: context.outputOf(options) === "json",
+  });
+  try {
+    while (!stop.signal.aborted) {
+      const claim = await consumer.claim(CLAIM_MESSAGES);
+      if (claim !== undefined) await emitter.emit(claim);
+      else if (options.untilEmpty) return;
+      else await consumer.wait(Number.POSITIVE_INFINITY, stop.signal);
+    }
+  } finally {
+    await consumer.close();
+    restore();
+  }
+}

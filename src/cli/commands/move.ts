@@ -1,0 +1,54 @@
+/** spool move — move messages to another queue. */
+import type { Command } from "commander";
+import { Option } from "commander";
+
+import { SpoolError } from "../../errors.ts";
+import type { State } from "../../queue/browse.ts";
+import type { Context, GlobalOptions } from "../context.ts";
+import { count } from "../format.ts";
+import { command, examples, parseDuration, parsePositive, parseQueue } from "../options.ts";
+
+interface Options extends GlobalOptions {
+  readonly state?: State;
+  readonly older?: number;
+  readonly max?: number;
+  readonly dryRun?: boolean;
+}
+
+const EXAMPLES = examples(
+  "spool move jobs jobs-slow",
+  "spool move jobs parked --state scheduled",
+  "spool move jobs jobs-retry --max 100 -n",
+);
+
+export default function moveCommand(context: Context): Command {
+  return command("move", "move messages to another queue")
+    .description(
+      "Move what is ready and scheduled to another queue of the spool, as it is: with its id, its\n" +
+        "time, its priority and its attempts. Each is one rename: nothing is lost, nothing is twice.",
+    )
+    .argument("<from>", "the queue that they are in", parseQueue)
+    .argument("<to>", "the queue that they go to; made where it is not there", parseQueue)
+    .addOption(
+      new Option("--state <state>", "only these").choices(["ready", "scheduled", "dead"]),
+    )
+    .option("--older <duration>", "only what was put longer ago", parseDuration)
+    .option("--max <n>", "so many at the most", parsePositive)
+    .option("-n, --dry-run", "only say how many")
+    .addHelpText("after", EXAMPLES)
+    .action((from: string, to: string, options: Options) => move(context, from, to, options));
+}
+
+async function move(context: Context, from: string, to: string, options: Options): Promise<void> {
+  if (from === to) throw new SpoolError("USAGE", `${from}: from and to are the same queue`);
+  const spool = await context.open(options);
+  const queue = spool.queue(from);
+  await queue.settings();
+  const moved = await queue.moveTo(spool.queue(to), {
+    ...(options.state !== undefined && { states: [options.state] }),
+    ...(options.max !== undefined && { max: options.max }),
+    ...(options.older !== undefined && { beforeMs: (await queue.room.now()) - options.older }),
+    ...(options.dryRun && { isDryRun: true }),
+  });
+  context.say(`${count(moved, "message")} ${options.dryRun ? "would be moved" : "moved"} to ${to}`);
+}

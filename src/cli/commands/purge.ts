@@ -1,0 +1,68 @@
+/** spool purge — throw messages away. */
+import type { Command } from "commander";
+import { Option } from "commander";
+
+import type { State } from "../../queue/browse.ts";
+import type { BulkOptions } from "../../queue/bulk.ts";
+import type { Context, GlobalOptions } from "../context.ts";
+import { count } from "../format.ts";
+import {
+  command,
+  examples,
+  parseDuration,
+  parsePositive,
+  parseQueue,
+  queueArgument,
+} from "../options.ts";
+
+interface Options extends GlobalOptions {
+  readonly state?: State;
+  readonly older?: number;
+  readonly max?: number;
+  readonly dryRun?: boolean;
+  readonly force?: boolean;
+}
+
+const EXAMPLES = examples(
+  "spool purge jobs -n",
+  "spool purge jobs --older 7d -f",
+  "spool purge jobs --state dead --max 1000 -f",
+);
+
+export default function purgeCommand(context: Context): Command {
+  return command("purge", "throw messages away")
+    .description(
+      "Throw away what is ready and scheduled, the next to be delivered first. What a consumer has\n" +
+        "claimed is left alone.",
+    )
+    .argument(queueArgument, "the queue", parseQueue)
+    .addOption(
+      new Option("--state <state>", "only these").choices(["ready", "scheduled", "dead"]),
+    )
+    .option("--older <duration>", "only what was put longer ago", parseDuration)
+    .option("--max <n>", "so many at the most", parsePositive)
+    .option("-n, --dry-run", "only say how many")
+    .option("-f, --force", "do not ask")
+    .addHelpText("after", EXAMPLES)
+    .action((queue: string, options: Options) => purge(context, queue, options));
+}
+
+async function purge(context: Context, name: string, options: Options): Promise<void> {
+  const spool = await context.open(options);
+  const queue = spool.queue(name);
+  await queue.settings();
+  const bulk: BulkOptions = {
+    ...(options.state !== undefined && { states: [options.state] }),
+    ...(options.max !== undefined && { max: options.max }),
+    ...(options.older !== undefined && { beforeMs: (await queue.room.now()) - options.older }),
+  };
+  if (options.dryRun || !options.force) {
+    const would = await queue.purge({ ...bulk, isDryRun: true });
+    if (options.dryRun) {
+      context.say(`${count(would, "message")} would be thrown away`);
+      return;
+    }
+    if (would > 0) await context.confirm(`throw away ${count(would, "message")} of ${name}`, false);
+  }
+  context.say(`${count(await queue.purge(bulk), "message")} thrown away`);
+}

@@ -1,0 +1,139 @@
+/** spool queue — list, make, change and remove queues. */
+import type { Command } from "commander";
+
+import { SpoolError } from "../../errors.ts";
+import type { Spool } from "../../spool.ts";
+import { DEFAULT_SETTINGS, describeSettings, parseSetting, SETTINGS } from "../../queue/settings.ts";
+import type { QueueSettings } from "../../queue/settings.ts";
+import type { Context, GlobalOptions } from "../context.ts";
+import { plain, table } from "../format.ts";
+import { command, examples, parseQueue, queueArgument } from "../options.ts";
+
+interface RemoveOptions extends GlobalOptions {
+  readonly force?: boolean;
+}
+
+const SETTINGS_HELP = `\nSettings:\n${Object.entries(SETTINGS)
+  .map(([name, { summary }]) => {
+    const value = describeSettings(DEFAULT_SETTINGS)[name];
+    return `  ${name.padEnd(13)} ${summary} [${value}]`;
+  })
+  .join("\n")}`;
+
+export default function queueCommand(context: Context): Command {
+  const queue = command("queue", "list, make, change and remove queues").addHelpText(
+    "after",
+    examples(
+      "spool queue create jobs max-attempts=3 lease=5m",
+      "spool queue set jobs backoff=10s..1h max-depth=100000",
+      "spool queue show jobs",
+      "spool queue rm jobs -f",
+    ) + SETTINGS_HELP,
+  );
+  const settings = "settings, like max-attempts=3";
+  queue.addCommand(
+    command("ls", "list the queues").action((options: GlobalOptions) => list(context, options)),
+  );
+  queue.addCommand(
+    command("create", "make a queue")
+      .argument(queueArgument, "the queue", parseQueue)
+      .argument("[setting...]", settings)
+      .addHelpText("after", SETTINGS_HELP)
+      .action((name: string, words: string[], options: GlobalOptions) =>
+        create(context, name, words, options),
+      ),
+  );
+  queue.addCommand(
+    command("set", "change settings of a queue")
+      .argument(queueArgument, "the queue", parseQueue)
+      .argument("<setting...>", settings)
+      .addHelpText("after", SETTINGS_HELP)
+      .action((name: string, words: string[], options: GlobalOptions) =>
+        set(context, name, words, options),
+      ),
+  );
+  queue.addCommand(
+    command("show", "print the settings of a queue")
+      .argument(queueArgument, "the queue", parseQueue)
+      .action((name: string, options: GlobalOptions) => show(context, name, options)),
+  );
+  queue.addCommand(
+    command("rm", "remove a queue and everything in it")
+      .argument(queueArgument, "the queue", parseQueue)
+      .option("-f, --force", "do not ask")
+      .action((name: string, options: RemoveOptions) => remove(context, name, options)),
+  );
+  return queue;
+}
+
+/** `-C` may stand before or after the verb of the noun. */
+async function open(context: Context, options: GlobalOptions, isCreating = false): Promise<Spool> {
+  return context.open(options, { create: isCreating });
+}
+
+async function list(context: Context, options: GlobalOptions): Promise<void> {
+  const names = await (await open(context, options)).queueNames();
+  const isJson = context.outputOf(options) === "json";
+  await context.write(isJson ? `${JSON.stringify(names)}\n` : names.map((name) => `${name}\n`).join(""));
+}
+
+function parseWords(words: readonly string[]): Partial<QueueSettings> {
+  let change: Partial<QueueSettings> = {};
+  for (const word of words) {
+    const at = word.indexOf("=");
+    if (at < 1) {
+      throw new SpoolError("USAGE", `not a setting: ${word}`, "Give it like max-attempts=3.");
+    }
+    change = { ...change, ...parseSetting(word.slice(0, at), word.slice(at + 1)) };
+  }
+  return change;
+}
+
+async function create(
+  context: Context,
+  name: string,
+  words: readonly string[],
+  options: GlobalOptions,
+): Promise<void> {
+  const settings = { ...DEFAULT_SETTINGS, ...parseWords(words) };
+  const spool = await open(context, options, true);
+  const isNew = await spool.queue(name).create(settings);
+  if (!isNew && words.length > 0) {
+    throw new SpoolError(
+      "USAGE",
+      `queue ${name} is there already`,
+      `Change it with: spool queue set ${name} ${words.join(" ")}`,
+    );
+  }
+}
+
+async function set(
+  context: Context,
+  name: string,
+  words: readonly string[],
+  options: GlobalOptions,
+): Promise<void> {
+  const change = parseWords(words);
+  const spool = await open(context, options);
+  await spool.queue(name).changeSettings(change);
+}
+
+async function show(context: Context, name: string, options: GlobalOptions): Promise<void> {
+  const spool = await open(context, options);
+  const settings = describeSettings(await spool.queue(name).settings());
+  const output = context.outputOf(options);
+  if (output === "json") {
+    await context.write(`${JSON.stringify({ queue: name, ...settings })}\n`);
+    return;
+  }
+  const rows = Object.entries(settings).map(([key, value]) => [key, String(value)]);
+  await context.write((output === "plain" ? plain : table)(["SETTING", "VALUE"], rows));
+}
+
+async function remove(context: Context, name: string, options: RemoveOptions): Promise<void> {
+  const spool = await open(context, options);
+  const queue = spool.queue(name);
+  await queue.settings();
+  await context.confirm(`remove queue ${name} and everything in it`, options.force);
+  await queue.remove();
+}

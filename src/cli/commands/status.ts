@@ -1,0 +1,135 @@
+/** spool status — show what is in the queues. */
+import type { Command } from "commander";
+
+import { SpoolError } from "../../errors.ts";
+import type { Spool } from "../../spool.ts";
+import { statsOf } from "../../stats/queue-stats.ts";
+import type { QueueStats } from "../../stats/queue-stats.ts";
+import { parseDurationMs } from "../../units.ts";
+import type { Context, GlobalOptions } from "../context.ts";
+import { formatAge, formatSize, plain, table } from "../format.ts";
+import { command, examples, parseQueue } from "../options.ts";
+import { onSignals } from "../signals.ts";
+
+interface Options extends GlobalOptions {
+  readonly watch?: number | true;
+}
+
+const HEAD = ["QUEUE", "READY", "SCHEDULED", "IN FLIGHT", "DEAD", "OLDEST", "BYTES", "CONSUMERS"];
+
+const EXAMPLES = examples(
+  "spool status",
+  "spool status jobs --json | jq '.queues[0].ready'",
+  "spool status --watch 5s",
+);
+
+export default function statusCommand(context: Context): Command {
+  return command("status", "show what is in the queues")
+    .description(
+      "A line for each queue: messages ready now, visible later, claimed and given up; how long the\n" +
+        "oldest ready one has waited; bytes; consumers that hold a lease.",
+    )
+    .argument("[queue...]", "these queues only")
+    .option("--watch [interval]", "again and again, every 2s or as often as it says", parseDurationMs)
+    .addHelpText("after", EXAMPLES)
+    .action((names: string[], options: Options) => status(context, names, options));
+}
+
+async function status(context: Context, names: readonly string[], options: Options): Promise<void> {
+  for (const name of names) parseQueue(name);
+  const spool = await context.open(options);
+  if (options.watch === undefined) {
+    await context.write(render(context, await collect(spool, names), options, false));
+    return;
+  }
+  const everyMs = options.watch === true ? 2000 : options.watch;
+  if (everyMs < 100) throw new SpoolError("BAD_VALUE", "--watch: 100ms at the least");
+  const stop = new AbortController();
+  const restore = onSignals(stop);
+  const isScreen = context.outputOf(options) === "human" && (await context.isTerminal(1));
+  while (!stop.signal.aborted) {
+    const text = render(context, await collect(spool, names), options, true);
+    await context.write(isScreen ? `\x1b[H\x1b[2J${text}` : text);
+    await pause(everyMs, stop.signal);
+  }
+  restore();
+}
+
+async function collect(spool: Spool, names: readonly string[]): Promise<QueueStats[]> {
+  const stats: QueueStats[] = [];
+  for (const name of names.length > 0 ? names : await spool.queueNames()) {
+    try {
+      stats.push(await statsOf(spool.queue(name)));
+    } catch (error) {
+      // Removed since it was listed.
+      const isGone = error instanceof SpoolError && error.code === "NO_QUEUE";
+      if (!isGone || names.length > 0) throw error;
+    }
+  }
+  return stats;
+}
+
+function render(
+  context: Context,
+  stats: readonly QueueStats[],
+  options: Options,
+  isStream: boolean,
+): string {
+  const output = context.outputOf(options);
+  if (output === "json") {
+    const at = isStream ? { at: new Date().toISOString() } : {};
+    return `${JSON.stringify({ ...at, queues: stats.map(toJson) })}\n`;
+  }
+  if (output === "plain") return plain(HEAD, stats.map(toPlain));
+  if (stats.length === 0) return "No queues yet. Try: spool put hello -m world\n";
+  return table(HEAD, stats.map(toRow));
+}
+
+function toJson(stats: QueueStats): Record<string, unknown> {
+  return {
+    queue: stats.name,
+    ready: stats.ready,
+    scheduled: stats.scheduled,
+    in_flight: stats.inFlight,
+    dead: stats.dead,
+    expired: stats.expired,
+    oldest_ms: stats.oldestMs ?? null,
+    next_due_in_ms: stats.nextDueInMs ?? null,
+    bytes: stats.bytes,
+    consumers: stats.consumers,
+  };
+}
+
+function toRow(stats: QueueStats): string[] {
+  return [
+    stats.name,
+    String(stats.ready),
+    String(stats.scheduled),
+    String(stats.inFlight),
+    String(stats.dead),
+    stats.oldestMs === undefined ? "-" : formatAge(stats.oldestMs),
+    formatSize(stats.bytes),
+    String(stats.consumers),
+  ];
+}
+
+function toPlain(stats: QueueStats): string[] {
+  const row = toRow(stats);
+  row[5] = stats.oldestMs === undefined ? "" : String(stats.oldestMs);
+  row[6] = String(stats.bytes);
+  return row;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

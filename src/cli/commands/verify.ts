@@ -1,0 +1,55 @@
+/** spool verify — check every name and every byte. */
+import type { Command } from "commander";
+
+import type { Finding } from "../../queue/verify.ts";
+import type { Context, GlobalOptions } from "../context.ts";
+import { STDERR } from "../context.ts";
+import { count, formatSize } from "../format.ts";
+import { command, examples, parseQueue } from "../options.ts";
+
+export default function verifyCommand(context: Context): Command {
+  return command("verify", "check every name and every byte")
+    .description(
+      "Read every name and every byte, and print what is wrong: path and problem. Changes nothing.\n" +
+        "Exit 1 means that something was found.",
+    )
+    .argument("[queue...]", "these queues only")
+    .addHelpText("after", examples("spool verify", "spool verify jobs --json"))
+    .action((names: string[], options: GlobalOptions) => verify(context, names, options));
+}
+
+async function verify(
+  context: Context,
+  names: readonly string[],
+  options: GlobalOptions,
+): Promise<void> {
+  for (const name of names) parseQueue(name);
+  const spool = await context.open(options);
+  const isShown = await context.isTerminal(STDERR);
+  const findings: Finding[] = [];
+  let messages = 0;
+  let bytes = 0;
+  for (const name of names.length > 0 ? names : await spool.queueNames()) {
+    const queue = spool.queue(name);
+    if (names.length > 0) await queue.settings();
+    let shownMs = performance.now();
+    const result = await queue.verify((read) => {
+      if (!isShown || performance.now() - shownMs < 500) return;
+      shownMs = performance.now();
+      context.tell(`\r${name}: ${count(read, "message")} read\x1b[K`);
+    });
+    if (isShown) context.tell("\r\x1b[K");
+    findings.push(...result.findings);
+    messages += result.messages;
+    bytes += result.bytes;
+  }
+  if (context.outputOf(options) === "json") {
+    await context.write(`${JSON.stringify({ messages, bytes, findings })}\n`);
+  } else {
+    for (const { path, problem } of findings) await context.write(`${path}: ${problem}\n`);
+    context.say(
+      `${count(messages, "message")}, ${formatSize(bytes)} read; ${count(findings.length, "problem")}`,
+    );
+  }
+  if (findings.length > 0) context.exitCode = 1;
+}

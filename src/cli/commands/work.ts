@@ -1,0 +1,191 @@
+/** spool work — run a command for each message. */
+import type { ChildProcess } from "node:child_process";
+
+import type { Command } from "commander";
+
+import { SpoolError } from "../../errors.ts";
+import type { Message } from "../../queue/message.ts";
+import type { Queue } from "../../queue/queue.ts";
+import type { Context, GlobalOptions } from "../context.ts";
+import {
+  command,
+  examples,
+  parseDuration,
+  parsePositive,
+  parseQueue,
+  queueArgument,
+} from "../options.ts";
+import { killGroup, runCommand } from "../run-command.ts";
+import type { Outcome } from "../run-command.ts";
+import { onSignals } from "../signals.ts";
+
+interface Options extends GlobalOptions {
+  readonly jobs?: number;
+  readonly timeout?: number;
+  readonly untilEmpty?: boolean;
+  readonly once?: boolean;
+  readonly lease?: number;
+  readonly verbose?: boolean;
+}
+
+const EXAMPLES = `${examples(
+  "spool work jobs -- ./resize.sh {}",
+  "spool work mail -j 4 --timeout 1m -- sendmail -t",
+  "spool work jobs --until-empty -- sh -c 'echo \"$SPOOL_ID: $(cat)\"'",
+)}
+
+What the exit of CMD means: 0 done; 65 or 100 dead letter; 99 done, and stop; 126 or 127 CMD cannot
+be run, stop; any other, a signal or the time-out: retry after the queue's back-off.`;
+
+export default function workCommand(context: Context): Command {
+  return command("work", "run a command for each message")
+    .description(
+      "Run CMD for each message: payload on stdin, {} is the path of a file that holds it.\n" +
+        "Environment: SPOOL_DIR SPOOL_QUEUE SPOOL_ID SPOOL_ATTEMPT SPOOL_ENQUEUED_AT SPOOL_FILE, and\n" +
+        "SPOOL_H_<NAME> for each header. ^C or SIGTERM: the commands that run may end; a second one\n" +
+        "kills them.",
+    )
+    .argument(queueArgument, "the queue", parseQueue)
+    .argument("<cmd...>", "the command and its arguments, after --")
+    .option("-j, --jobs <n>", "commands at once (default 1)", parsePositive)
+    .option("--timeout <duration>", "a command that takes longer is killed", parseDuration)
+    .option("--until-empty", "end when nothing is ready")
+    .option("--once", "end after one message")
+    .option("--lease <duration>", "instead of the queue's lease time", parseDuration)
+    .option("-v, --verbose", "a line on stderr for each message")
+    .addHelpText("after", EXAMPLES)
+    .action((queue: string, cmd: string[], options: Options) => work(context, queue, cmd, options));
+}
+
+async function work(
+  context: Context,
+  name: string,
+  argv: readonly string[],
+  options: Options,
+): Promise<void> {
+  const spool = await context.open(options, { blocking: false });
+  const queue = spool.queue(name);
+  const worker = new CommandWorker(context, queue, spool.dir, argv, options);
+  await worker.run();
+}
+
+class CommandWorker {
+  readonly #context: Context;
+  readonly #queue: Queue;
+  readonly #dir: string;
+  readonly #argv: readonly string[];
+  readonly #options: Options;
+  readonly #stop = new AbortController();
+  readonly #children = new Set<ChildProcess>();
+  #failure: SpoolError | undefined;
+
+  constructor(
+    context: Context,
+    queue: Queue,
+    dir: string,
+    argv: readonly string[],
+    options: Options,
+  ) {
+    this.#context = context;
+    this.#queue = queue;
+    this.#dir = dir;
+    this.#argv = argv;
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    const { jobs = 1, untilEmpty = false, once = false, lease } = this.#options;
+    const restore = onSignals(this.#stop, () => {
+      for (const child of this.#children) killGroup(child, "SIGKILL");
+    });
+    try {
+      const handled = await this.#queue.work((message) => this.#handle(message), {
+        concurrency: once ? 1 : jobs,
+        signal: this.#stop.signal,
+        untilEmpty,
+        warn: this.#context.say,
+        onError: (error, message) => this.#report(error, message),
+        ...(once && { maxMessages: 1 }),
+        ...(lease !== undefined && { leaseMs: lease }),
+      });
+      if (this.#failure !== undefined) throw this.#failure;
+      if (once && untilEmpty && handled === 0) {
+        throw new SpoolError("EMPTY", `queue ${this.#queue.name} is empty`);
+      }
+    } finally {
+      restore();
+    }
+  }
+
+  #report(error: unknown, message: Message | undefined): void {
+    const what = message === undefined ? "" : `message ${message.id}: `;
+    this.#context.say(`${what}${error instanceof Error ? error.message : String(error)}`);
+    // A single message whose ack was refused was not done by us.
+    if (error instanceof SpoolError && this.#options.once) this.#failure ??= error;
+  }
+
+  async #handle(message: Message): Promise<void> {
+    const path = this.#queue.room.draft("payload-");
+    const outcome = await runCommand(message, {
+      argv: this.#argv,
+      timeoutMs: this.#options.timeout,
+      env: this.#environment(message, path),
+      path,
+      onStderr: (bytes) => this.#context.tell(bytes),
+      onStart: (child) => this.#children.add(child),
+      onEnd: (child) => this.#children.delete(child),
+    });
+    await this.#settle(message, outcome);
+  }
+
+  async #settle(message: Message, outcome: Outcome): Promise<void> {
+    const { code, signal, stderr } = outcome;
+    const reason = describe(outcome);
+    if (this.#options.verbose) {
+      this.#context.say(`${message.id} attempt ${message.attempt}: ${reason}`);
+    }
+    const details = {
+      reason,
+      stderr,
+      ...(code !== null && { exitCode: code }),
+      ...(signal !== null && { signal }),
+    };
+    if (code === 126 || code === 127) {
+      await message.nack({ isCounted: false });
+      this.#failure ??= cannotRun(this.#argv[0] ?? "", code);
+      this.#stop.abort();
+    } else if (code === 65 || code === 100) await message.reject(details);
+    else if (code === 0 || code === 99) {
+      await message.ack();
+      if (code === 99) this.#stop.abort();
+    } else await message.nack(details);
+  }
+
+  #environment(message: Message, path: string): NodeJS.ProcessEnv {
+    const env: NodeJS.ProcessEnv = {
+      ...this.#context.env,
+      SPOOL_DIR: this.#dir,
+      SPOOL_QUEUE: this.#queue.name,
+      SPOOL_ID: message.id,
+      SPOOL_ATTEMPT: String(message.attempt),
+      SPOOL_ENQUEUED_AT: message.enqueuedAt.toISOString(),
+      SPOOL_FILE: path,
+    };
+    for (const [name, value] of Object.entries(message.headers)) {
+      env[`SPOOL_H_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}`] = value;
+    }
+    return env;
+  }
+}
+
+function describe({ code, signal, hasTimedOut }: Outcome): string {
+  if (hasTimedOut) return "timed out";
+  return code === null ? `killed by ${signal}` : `exit ${code}`;
+}
+
+function cannotRun(file: string, code: number): SpoolError {
+  return code === 127
+    ? new SpoolError("NO_FILE", `${file}: command not found`, "The messages stay as they were.")
+    : new SpoolError("NOT_PERMITTED", `${file}: cannot be run`, "Is it executable?");
+}
+

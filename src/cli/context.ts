@@ -1,0 +1,114 @@
+/** What a command is given: the streams, the environment, and the way to the spool. */
+import { readUpTo, wasClosed, writeOut } from "../disk/stdio.ts";
+import { SpoolError } from "../errors.ts";
+import { openSpool } from "../spool.ts";
+import type { Spool } from "../spool.ts";
+
+export type Output = "human" | "json" | "plain";
+
+/** The options that every command takes. */
+export interface GlobalOptions {
+  readonly dir?: string;
+  readonly output?: Output;
+  readonly json?: boolean;
+}
+
+export const STDIN = 0;
+export const STDOUT = 1;
+export const STDERR = 2;
+
+/** The reader of stdout went away: the command ends quietly. */
+export class PipeClosed extends Error {}
+
+export class Context {
+  readonly env: NodeJS.ProcessEnv;
+  /** What the process ends with where nothing failed. */
+  exitCode = 0;
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.env = env;
+  }
+
+  /** -C, else SPOOL_DIR, else XDG_STATE_HOME/spool, else ~/.local/state/spool. */
+  dirOf(options: GlobalOptions): string {
+    const { SPOOL_DIR, XDG_STATE_HOME, HOME } = this.env;
+    const dir = options.dir ?? (SPOOL_DIR === "" ? undefined : SPOOL_DIR);
+    if (dir !== undefined) {
+      if (dir === "") throw new SpoolError("USAGE", "the spool's directory is empty", "Name one.");
+      return dir.replace(/(.)\/+$/, "$1");
+    }
+    if (XDG_STATE_HOME) return `${XDG_STATE_HOME}/spool`;
+    if (HOME) return `${HOME}/.local/state/spool`;
+    throw new SpoolError("USAGE", "there is no home directory", "Name the spool with -C DIR.");
+  }
+
+  /** Opens the spool; makes it only for a command that adds something. */
+  open(options: GlobalOptions, how: { create?: boolean; blocking?: boolean } = {}): Promise<Spool> {
+    const { create = false, blocking = true } = how;
+    return openSpool({ dir: this.dirOf(options), create, blocking });
+  }
+
+  outputOf(options: GlobalOptions): Output {
+    if (options.json) return "json";
+    return options.output ?? "human";
+  }
+
+  /** Data, to stdout. @throws PipeClosed */
+  async write(data: string | Uint8Array): Promise<void> {
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    if ((await writeOut(STDOUT, bytes, true)) < bytes.length) throw new PipeClosed();
+  }
+
+  /** Everything that is not data, to stderr: one line. Never fails. */
+  say = (line: string): void => {
+    writeOut(STDERR, Buffer.from(`spool: ${line}\n`), true).catch(() => {});
+  };
+
+  /** Text to stderr as it is: progress, questions. */
+  tell(text: string | Buffer): void {
+    const bytes = typeof text === "string" ? Buffer.from(text) : text;
+    writeOut(STDERR, bytes, true).catch(() => {});
+  }
+
+  /** @throws IO  where stdout was closed: a payload written there would be lost. */
+  needStdout(): void {
+    if (wasClosed(STDOUT)) {
+      throw new SpoolError("IO", "stdout is closed: nothing was taken", "Give it somewhere to go.");
+    }
+  }
+
+  needStdin(): void {
+    if (wasClosed(STDIN)) {
+      throw new SpoolError("USAGE", "stdin is closed: nothing was put", "Pipe into it, or use -m.");
+    }
+  }
+
+  /** True where a person can be asked. */
+  async isTerminal(fd: number): Promise<boolean> {
+    const { isatty } = await import("node:tty");
+    return isatty(fd);
+  }
+
+  /** Asks before messages are thrown away. @throws NEEDS_FORCE without a terminal, or on a no. */
+  async confirm(question: string, isForced: boolean | undefined): Promise<void> {
+    if (isForced) return;
+    if (!(await this.isTerminal(STDIN)) || !(await this.isTerminal(STDERR))) {
+      throw new SpoolError("NEEDS_FORCE", `${question}: not without -f`, "Add -f to do it.");
+    }
+    this.tell(`${question}? [y/N] `);
+    const answer = (await readLine()).trim().toLowerCase();
+    if (answer !== "y" && answer !== "yes") {
+      throw new SpoolError("NEEDS_FORCE", "nothing was changed");
+    }
+  }
+}
+
+async function readLine(): Promise<string> {
+  let line = "";
+  while (!line.endsWith("\n")) {
+    const byte = await readUpTo(STDIN, 1);
+    if (byte.length === 0) break;
+    line += byte.toString("latin1");
+  }
+  return line;
+}

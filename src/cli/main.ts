@@ -1,0 +1,60 @@
+/**
+ * The command line: finds the verb, loads that one command and runs it.
+ *
+ * Start-up is a feature: a verb loads what it needs and nothing else, so each command is imported
+ * when it is called, and the list that help prints is a table of words.
+ */
+import { Context } from "./context.ts";
+import type { CommandFactory } from "./program.ts";
+
+/** Verb, what it does, where it is. In the order in which help shows them. */
+export const VERBS: Readonly<
+  Record<string, readonly [summary: string, load: () => Promise<{ default: CommandFactory }>]>
+> = {
+  put: ["add messages to a queue", () => import("./commands/put.ts")],
+  take: ["take messages from a queue", () => import("./commands/take.ts")],
+  ack: ["say that a claimed message is done", () => import("./commands/ack.ts")],
+  nack: ["give a claimed message back for a retry", () => import("./commands/nack.ts")],
+  reject: ["make a claimed message a dead letter", () => import("./commands/reject.ts")],
+  extend: ["keep a claimed message longer", () => import("./commands/extend.ts")],
+  work: ["run a command for each message", () => import("./commands/work.ts")],
+  consume: ["stream messages to stdout", () => import("./commands/consume.ts")],
+  peek: ["look at messages without claiming them", () => import("./commands/peek.ts")],
+  status: ["show what is in the queues", () => import("./commands/status.ts")],
+  queue: ["list, make, change and remove queues", () => import("./commands/queue.ts")],
+  dlq: ["look at dead letters, redrive or drop them", () => import("./commands/dlq.ts")],
+  purge: ["throw messages away", () => import("./commands/purge.ts")],
+  move: ["move messages to another queue", () => import("./commands/move.ts")],
+  verify: ["check every name and every byte", () => import("./commands/verify.ts")],
+  gc: ["take over from the dead, sweep, expire", () => import("./commands/gc.ts")],
+  doctor: ["see whether this disk is fit for a spool", () => import("./commands/doctor.ts")],
+  completion: ["print a completion script for a shell", () => import("./commands/completion.ts")],
+};
+
+/** Options before the verb belong to the verb: `spool -C dir put` is `spool put -C dir`. */
+function verbFirst(argv: readonly string[]): string[] {
+  const leading: string[] = [];
+  let at = 0;
+  while (at < argv.length) {
+    const word = argv[at]!;
+    if (/^(-C|--dir|-o|--output)$/.test(word)) leading.push(word, argv[++at] ?? "");
+    else if (/^(-C.+|--dir=.*|-o.+|--output=.*|--json)$/.test(word)) leading.push(word);
+    else break;
+    at++;
+  }
+  const verb = argv[at];
+  return verb === undefined ? leading : [verb, ...leading, ...argv.slice(at + 1)];
+}
+
+/** Runs one command line; resolves with the exit code. */
+export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const context = new Context(env);
+  const words = verbFirst(argv);
+  const [verb = ""] = words;
+  if (verb === "__queues") {
+    const { printQueueNames } = await import("./commands/completion.ts");
+    return printQueueNames(context);
+  }
+  const { run } = await import("./program.ts");
+  return run(context, words, VERBS);
+}

@@ -1,0 +1,51 @@
+/** Parsers of options and arguments, and the options that commands share. */
+import { Command, Option } from "commander";
+
+import { SpoolError } from "../errors.ts";
+import { checkQueueName } from "../names.ts";
+import { parseCount, parseDurationMs } from "../units.ts";
+
+export const parseQueue = (text: string): string => checkQueueName(text);
+
+export const parseDuration = (text: string): number => parseDurationMs(text);
+
+export function parsePositive(text: string): number {
+  const value = parseCount(text);
+  if (value === 0) throw new SpoolError("BAD_VALUE", `not a positive number: ${text}`);
+  return value;
+}
+
+/** `-H 'Name: value'`, any number of times. */
+export function collectHeader(
+  text: string,
+  before: Record<string, string> = {},
+): Record<string, string> {
+  const at = text.indexOf(":");
+  if (at < 1) {
+    throw new SpoolError(
+      "BAD_HEADER",
+      `not a header: ${JSON.stringify(text)}`,
+      "Give it like -H 'Content-Type: text/plain'.",
+    );
+  }
+  return { ...before, [text.slice(0, at).trim()]: text.slice(at + 1).trim() };
+}
+
+/** A command with the options that all commands have. */
+export function command(name: string, summary: string): Command {
+  return new Command(name)
+    .summary(summary)
+    .description(summary)
+    .addOption(new Option("-C, --dir <dir>", "the spool (default: $SPOOL_DIR, else ~/.local/state/spool)"))
+    .addOption(
+      new Option("-o, --output <format>", "how to print").choices(["human", "json", "plain"]),
+    )
+    .addOption(new Option("--json", "short for --output json"));
+}
+
+/** Examples under a command's help; each line is one command. */
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
+}
+
+export const queueArgument = "<queue>";

@@ -1,0 +1,81 @@
+/** The commander program around one command: help, version, errors of usage. */
+import { Command } from "commander";
+
+import { EXIT_CODES, SpoolError } from "../errors.ts";
+import type { Context } from "./context.ts";
+import { fail } from "./fail.ts";
+
+export type CommandFactory = (context: Context) => Command;
+
+type Verbs = Readonly<
+  Record<string, readonly [summary: string, load: () => Promise<{ default: CommandFactory }>]>
+>;
+
+declare const SPOOL_VERSION: string;
+
+const version = typeof SPOOL_VERSION === "string" ? SPOOL_VERSION : "0.0.0-source";
+
+const FRONT = `A durable message queue that is nothing but a directory: no server, no daemon.
+
+  $ dmesg | spool put logs --lines            each line becomes a message, safely on disk
+  $ spool work jobs -j4 -- ./resize.sh {}     run a command for each message, four at once
+  $ spool take jobs                           one message to stdout
+  $ spool status                              what is where
+`;
+
+const BACK = `
+spool help VERB explains a verb, with examples.
+Exit codes: 0 done, 64 usage, 65 bad data or lease lost, 66 not there, 73 full, 74 I/O error,
+75 nothing now, 77 not permitted, 78 bad settings.`;
+
+export async function run(
+  context: Context,
+  words: readonly string[],
+  verbs: Verbs,
+): Promise<number> {
+  const program = new Command("spool")
+    .usage("VERB [options] [arguments]")
+    .version(`dirspool ${version}`, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .configureHelp({ sortSubcommands: false });
+  program.exitOverride();
+  const asked = words[0] === "help" && words[1] !== undefined ? [words[1], "--help"] : [...words];
+  const [verb = ""] = asked;
+  const entry = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined;
+  try {
+    if (entry === undefined) return await withoutVerb(context, verb, verbs);
+    const { default: create } = await entry[1]();
+    const command = create(context).helpOption("-h, --help", "print help");
+    for (const one of [command, ...command.commands]) one.exitOverride().showHelpAfterError(HINT);
+    program.addCommand(command);
+    program.configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, "spool:")) });
+    command.configureOutput(program.configureOutput());
+    await program.parseAsync(asked, { from: "user" });
+    return context.exitCode;
+  } catch (error) {
+    return fail(context, error);
+  }
+}
+
+const HINT = "(add --help for what there is)";
+
+async function withoutVerb(context: Context, verb: string, verbs: Verbs): Promise<number> {
+  if (verb === "-V" || verb === "--version") {
+    await context.write(`dirspool ${version}\n`);
+    return 0;
+  }
+  const width = Math.max(...Object.keys(verbs).map((name) => name.length));
+  const list = Object.entries(verbs).map(([name, [summary]]) => `  ${name.padEnd(width)}  ${summary}`);
+  const help = `${FRONT}\nVerbs:\n${list.join("\n")}\n${BACK}\n`;
+  if (verb === "help" || verb === "-h" || verb === "--help") {
+    await context.write(help);
+    return 0;
+  }
+  if (verb === "") {
+    context.tell(help);
+    return EXIT_CODES.USAGE;
+  }
+  const near = Object.keys(verbs).find((name) => name.startsWith(verb.slice(0, 2)));
+  const known = near === undefined ? "" : ` Did you mean ${near}?`;
+  throw new SpoolError("USAGE", `no such verb: ${verb}`, `See: spool help.${known}`);
+}

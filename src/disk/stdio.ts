@@ -1,0 +1,132 @@
+/**
+ * The standard streams as file descriptors: exact about what was read and what was taken.
+ *
+ * Node's own streams buffer, so they cannot say how much of a payload a pipe has taken when its
+ * reader goes away. Here a write returns when the kernel has taken the bytes, or says how many it
+ * took.
+ */
+import * as fs from "node:fs";
+
+import { isErrno } from "../errors.ts";
+
+const READ_BYTES = 1024 * 1024;
+
+/** A pause after a descriptor that somebody else made non-blocking had nothing for us, in ms. */
+const AGAIN_MS = 2;
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+
+/** The bytes of a descriptor, read ahead by one block. A block is valid until the next but one. */
+export async function* readChunks(fd: number, blockBytes = READ_BYTES): AsyncGenerator<Buffer> {
+  const buffers = [Buffer.allocUnsafe(blockBytes), Buffer.allocUnsafe(blockBytes)];
+  let turn = 0;
+  let pending = readSome(fd, buffers[0]!);
+  for (;;) {
+    const count = await pending;
+    if (count === 0) return;
+    const chunk = buffers[turn]!.subarray(0, count);
+    turn = 1 - turn;
+    pending = readSome(fd, buffers[turn]!);
+    // It is awaited in the next turn; until then nobody else would see it fail.
+    pending.catch(() => {});
+    yield chunk;
+  }
+}
+
+async function readSome(fd: number, into: Buffer): Promise<number> {
+  for (;;) {
+    try {
+      return await new Promise<number>((resolve, reject) => {
+        fs.read(fd, into, 0, into.length, null, (error, count) => {
+          if (error) reject(error);
+          else resolve(count);
+        });
+      });
+    } catch (error) {
+      if (isErrno(error, "EOF")) return 0;
+      if (!isErrno(error, "EAGAIN")) throw error;
+      await pause();
+    }
+  }
+}
+
+/** Reads up to `limit` bytes at once: for input that is likely to be small. */
+export async function readUpTo(fd: number, limit: number): Promise<Buffer> {
+  const into = Buffer.allocUnsafe(limit);
+  let count = 0;
+  while (count < limit) {
+    try {
+      const more = fs.readSync(fd, into, count, limit - count, null);
+      if (more === 0) break;
+      count += more;
+    } catch (error) {
+      if (isErrno(error, "EOF")) break;
+      if (!isErrno(error, "EAGAIN")) throw error;
+      await pause();
+    }
+  }
+  return into.subarray(0, count);
+}
+
+/** Writes that go to the thread pool, in bytes: a reader may be slow, and a heartbeat must go on. */
+const SHORT_BYTES = 16 * 1024;
+
+/**
+ * Writes all of `bytes`, and returns how many were taken: fewer only where the reader went away.
+ *
+ * @throws what write(2) throws, EPIPE excepted.
+ */
+export async function writeOut(fd: number, bytes: Uint8Array, isBrief = false): Promise<number> {
+  let done = 0;
+  while (done < bytes.length) {
+    try {
+      const rest = done === 0 ? bytes : bytes.subarray(done);
+      done += isBrief && rest.length <= SHORT_BYTES ? fs.writeSync(fd, rest) : await writeSome(fd, rest);
+    } catch (error) {
+      if (isErrno(error, "EPIPE")) return done;
+      if (!isErrno(error, "EAGAIN")) throw error;
+      await pause();
+    }
+  }
+  return done;
+}
+
+function writeSome(fd: number, bytes: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.write(fd, bytes, 0, bytes.length, null, (error, count) => {
+      if (error) reject(error);
+      else resolve(count);
+    });
+  });
+}
+
+/**
+ * True where the descriptor was closed when this process started.
+ *
+ * Node opens /dev/null in its place, for reading and writing; a shell's `< /dev/null` opens it for
+ * one of the two. So input that is missing is not taken for an empty message, and no payload is
+ * acked that went nowhere.
+ */
+export function wasClosed(fd: number): boolean {
+  try {
+    const isNull = fs.fstatSync(fd).rdev === fs.statSync("/dev/null").rdev;
+    if (!isNull || !fs.fstatSync(fd).isCharacterDevice()) return false;
+    const flags = /flags:\s*(\d+)/.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1];
+    return flags !== undefined && (Number.parseInt(flags, 8) & 3) === fs.constants.O_RDWR;
+  } catch {
+    return false;
+  }
+}
+
+/** Opens a file for reading, from its start. */
+export function openForReading(path: string): number {
+  return fs.openSync(path, "r");
+}
+
+export function closeFd(fd: number): void {
+  fs.closeSync(fd);
+}
+
+export function isDirectory(fd: number): boolean {
+  return fs.fstatSync(fd).isDirectory();
+}

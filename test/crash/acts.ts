@@ -1,0 +1,66 @@
+/** What lives consist of: puts and settlings whose outcome is told. */
+import type { PutOptions } from "../../src/queue/draft.ts";
+import type { LeaseStyle } from "../../src/queue/lease.ts";
+import type { Message } from "../../src/queue/message.ts";
+import type { PutManyOptions } from "../../src/queue/put-lines.ts";
+import type { Queue } from "../../src/queue/queue.ts";
+import { text } from "./every-crash.ts";
+import type { Act } from "./every-crash.ts";
+import type { Told } from "./told.ts";
+
+/** One after the other, each message in a file of its own. */
+export function put(payloads: readonly string[], options: PutOptions = {}): Act {
+  return async ({ queue }, told) => {
+    for (const one of payloads) await told.to("ready", [one], () => queue.put(one, options));
+  };
+}
+
+/** Many messages, several in a file; told by its progress. */
+export function putMany(payloads: readonly string[], options: PutManyOptions = {}): Act {
+  return async ({ queue }, told) => {
+    told.begin("ready", payloads);
+    const onProgress = ({ messages }: { messages: number }): void => {
+      told.done("ready", payloads.slice(0, messages));
+    };
+    const end = options.separator === "nul" ? "\0" : "\n";
+    const input = Buffer.from(payloads.map((one) => one + end).join(""));
+    await queue.putMany({ ...options, onProgress }).run(pieces(input, 3));
+  };
+}
+
+// oxlint-disable-next-line require-await
+export async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+/** Takes and acks all that there is, as a program does. */
+export const ackAll: Act = async ({ queue }, told) => {
+  for await (const message of queue.messages({ untilEmpty: true })) await ack(message, told);
+};
+
+export async function ack(message: Message, told: Told): Promise<void> {
+  await told.to("nowhere", [await text(message)], () => message.ack());
+}
+
+/** The messages of one claim, each in hand when the one before is settled. */
+export async function* claimed(
+  queue: Queue,
+  want: number,
+  style: LeaseStyle = "brief",
+): AsyncGenerator<Message> {
+  const consumer = queue.consumer(style);
+  const claim = await consumer.claim(want);
+  for (;;) {
+    const message = claim && (await consumer.open(claim));
+    if (message === undefined) break;
+    yield message;
+  }
+  await claim?.file.close();
+  await consumer.close();
+}
+
+export const inTurn =
+  (...acts: readonly Act[]): Act =>
+  async (...given) => {
+    for (const act of acts) await act(...given);
+  };

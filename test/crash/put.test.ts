@@ -1,0 +1,305 @@
+/**
+ * Goal: whatever call a writer dies at, what it was told is safe is delivered once, what it was not
+ * told is delivered once or not at all, whole, and nothing of it stays in tmp/.
+ *
+ * Method: every-crash.ts. The numbers are deliberate tripwires: a new one is a new protocol.
+ */
+import { describe, expect } from "vitest";
+
+import type { FileSystem } from "../../src/disk/file-system.ts";
+import { dyingAfter } from "../helpers/crashing-file-system.ts";
+import { test } from "../helpers/fixtures.ts";
+import { pieces, put, putMany } from "./acts.ts";
+import { everyCrash, settingsOf } from "./every-crash.ts";
+import type { Act } from "./every-crash.ts";
+import { Told } from "./told.ts";
+import { EXT4, NFS, World, ZFS } from "./world.ts";
+import type { Process } from "./world.ts";
+
+const FIVE = ["one", "two", "three", "four", "five"];
+
+describe("a writer that dies at any call", () => {
+  test("loses and doubles nothing of a put", async ({ dir }) => {
+    expect(await everyCrash(dir, { life: put(["one", "two"]) })).toMatchInlineSnapshot(`
+      [
+        22,
+        22,
+      ]
+    `);
+  });
+
+  test("loses and doubles nothing of a put that makes its queue", async ({ dir }) => {
+    const life: Act = ({ spool }, told) =>
+      told.to("other queue", ["one"], () => spool.queue("other").put("one"));
+    const after: Act = ({ spool }) => spool.queue("other").create();
+    expect(await everyCrash(dir, { life, after })).toMatchInlineSnapshot(`
+      [
+        38,
+        38,
+      ]
+    `);
+  });
+
+  test("loses and doubles nothing of a streamed put", async ({ dir }) => {
+    const life: Act = ({ queue }, told) =>
+      told.to("ready", ["streamed"], () => queue.put(pieces(Buffer.from("streamed"), 3)));
+    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
+      [
+        17,
+        17,
+      ]
+    `);
+  });
+
+  test("loses and doubles nothing of puts that share a file", async ({ dir }) => {
+    const life: Act = async ({ queue }, told) => {
+      const puts = FIVE.map((one) => told.to("ready", [one], () => queue.put(one)));
+      const failed = (await Promise.allSettled(puts)).find(({ status }) => status === "rejected");
+      if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    };
+    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
+      [
+        14,
+        14,
+      ]
+    `);
+  });
+
+  test("loses and doubles nothing of many lines", async ({ dir }) => {
+    const life = putMany(FIVE, { batchMessages: 2 });
+    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
+      [
+        41,
+        41,
+      ]
+    `);
+  });
+
+  test("loses and doubles nothing of many that end with a NUL", async ({ dir }) => {
+    const life = putMany(FIVE, { batchMessages: 2, separator: "nul" });
+    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
+      [
+        34,
+        34,
+      ]
+    `);
+  });
+
+  test("loses and doubles nothing of a put with a delay", async ({ dir }) => {
+    const life = put(["late"], { delayMs: 60_000 });
+    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
+      [
+        14,
+        14,
+      ]
+    `);
+  });
+
+  test("loses and doubles nothing where the file system wants each sync", async ({ dir }) => {
+    const life = put(["one", "two"]);
+    expect(await everyCrash(`${dir}/zfs`, { life, type: ZFS })).toMatchInlineSnapshot(`
+      [
+        31,
+        31,
+      ]
+    `);
+    expect(await everyCrash(`${dir}/nfs`, { life, type: NFS })).toMatchInlineSnapshot(`
+      [
+        32,
+        32,
+      ]
+    `);
+  });
+});
+
+/** Who does not know whether it was done does it again: that is what the key is for. */
+const putOnce = put(["once"], { dedupKey: "key" });
+
+describe("a writer with a dedup key that dies at any call", () => {
+  test("puts once in all when the next process puts again", async ({ dir }) => {
+    const verb = { life: putOnce, after: putOnce };
+    expect(await everyCrash(`${dir}/ext4`, { ...verb, type: EXT4 })).toMatchInlineSnapshot(`
+      [
+        26,
+        26,
+      ]
+    `);
+    expect(await everyCrash(`${dir}/zfs`, { ...verb, type: ZFS })).toMatchInlineSnapshot(`
+      [
+        35,
+        35,
+      ]
+    `);
+    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toMatchInlineSnapshot(`
+      [
+        36,
+        36,
+      ]
+    `);
+  });
+
+  test("puts once in all or not at all when nobody puts again", async ({ dir }) => {
+    expect(await everyCrash(dir, { life: putOnce })).toMatchInlineSnapshot(`
+      [
+        26,
+        26,
+      ]
+    `);
+  });
+
+  // The second put starts in the next epoch, so it shares only one marker with the first.
+  test("puts once in all across the epochs of the keys", async ({ dir }) => {
+    const windowMs = 300_000;
+    const again: Act = async (_, told, world) => {
+      const aheadMs = windowMs - (Date.now() % windowMs) + 1000;
+      await world.run((process) => Promise.resolve(putOnce(process, told, world)), { aheadMs });
+    };
+    expect(await everyCrash(dir, { life: putOnce, after: again })).toMatchInlineSnapshot(`
+      [
+        26,
+        26,
+      ]
+    `);
+  });
+
+  // The first writer dies after each of its links and renames, the second one at every call while
+  // it finishes what the first has left, and the third one has to succeed.
+  test("puts once in all when the second writer dies, too", async ({ dir }) => {
+    const crashes: [number, number][] = [];
+    for (const limit of await changesOf(`${dir}/probe`, putOnce)) {
+      crashes.push(
+        await everyCrash(`${dir}/${limit}`, {
+          prepare: (world, told) => world.run(lifeOf(putOnce, told, world), { before: dyingAfter(limit) }),
+          life: putOnce,
+          after: putOnce,
+        }),
+      );
+    }
+    expect(crashes).toMatchInlineSnapshot(`
+      [
+        [
+          26,
+          26,
+        ],
+        [
+          26,
+          26,
+        ],
+        [
+          24,
+          24,
+        ],
+        [
+          32,
+          32,
+        ],
+        [
+          32,
+          32,
+        ],
+        [
+          30,
+          30,
+        ],
+        [
+          32,
+          32,
+        ],
+        [
+          32,
+          32,
+        ],
+        [
+          29,
+          29,
+        ],
+        [
+          23,
+          23,
+        ],
+        [
+          23,
+          23,
+        ],
+      ]
+    `);
+  });
+
+  test("puts once in all or not at all when the sweeper dies, too", async ({ dir }) => {
+    const crashes: [number, number][] = [];
+    for (const limit of await changesOf(`${dir}/probe`, putOnce)) {
+      crashes.push(
+        await everyCrash(`${dir}/${limit}`, {
+          prepare: (world, told) => world.run(lifeOf(putOnce, told, world), { before: dyingAfter(limit) }),
+          life: ({ queue }) => queue.sweep(),
+          aheadMs: 40 * 3600_000,
+        }),
+      );
+    }
+    expect(crashes).toMatchInlineSnapshot(`
+      [
+        [
+          18,
+          19,
+        ],
+        [
+          18,
+          19,
+        ],
+        [
+          20,
+          21,
+        ],
+        [
+          41,
+          42,
+        ],
+        [
+          41,
+          42,
+        ],
+        [
+          39,
+          40,
+        ],
+        [
+          41,
+          42,
+        ],
+        [
+          41,
+          42,
+        ],
+        [
+          38,
+          39,
+        ],
+        [
+          23,
+          23,
+        ],
+        [
+          23,
+          23,
+        ],
+      ]
+    `);
+  });
+});
+
+const lifeOf = (act: Act, told: Told, world: World) => (process: Process) =>
+  Promise.resolve(act(process, told, world));
+
+/** After which calls of this act the directory tree is another than before. */
+async function changesOf(dir: string, act: Act): Promise<number[]> {
+  const world = new World(dir, true, EXT4);
+  await world.run(({ queue }) => queue.create(settingsOf({})));
+  const changing: ReadonlySet<keyof FileSystem> = new Set(["link", "rename", "mkdir", "unlink"]);
+  const calls: number[] = [];
+  await world.run(lifeOf(act, new Told(), world), {
+    before: (call, name) => {
+      if (changing.has(name)) calls.push(call);
+    },
+  });
+  return calls;
+}

@@ -1,0 +1,17 @@
+/** vitest's `test` with a spool in a real temporary directory, gone when the test ends. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { test as base } from "vitest";
+
+import { openSpool } from "../../src/spool.ts";
+
+export const test = base
+  .extend("dir", async ({}, { onCleanup }) => {
+    const dir = await mkdtemp(join(tmpdir(), "dirspool-"));
+    onCleanup(() => rm(dir, { recursive: true, force: true }));
+    return dir;
+  })
+  .extend("spool", ({ dir }) => openSpool({ dir }))
+  .extend("queue", ({ spool }) => spool.queue("jobs"));
