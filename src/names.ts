@@ -4,24 +4,27 @@ import { NAME_BYTES } from "./limits.ts";
 
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 
+const isName = (name: string): boolean => NAME.test(name) && name.length <= NAME_BYTES;
+
+function badName(name: string): SpoolError {
+  const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
+  return new SpoolError(
+    "BAD_NAME",
+    `not a name: ${shown}`,
+    `Use letters, digits, "." "_" "-", ${NAME_BYTES} at most, no leading "." or "-".`,
+  );
+}
+
 /** Checks one name. @throws BAD_NAME */
 export function checkName(name: string): string {
-  if (!NAME.test(name) || name.length > NAME_BYTES) {
-    const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
-    throw new SpoolError(
-      "BAD_NAME",
-      `not a name: ${shown}`,
-      `Use letters, digits, "." "_" "-", ${NAME_BYTES} at most, no leading "." or "-".`,
-    );
-  }
+  if (!isName(name)) throw badName(name);
   return name;
 }
 
 /** Checks a queue's name: `jobs`, or `logs/archive` for a subscription. @throws BAD_NAME */
 export function checkQueueName(name: string): string {
   const parts = name.split("/");
-  if (parts.length > 2) checkName(name);
-  for (const part of parts) checkName(part);
+  if (parts.length > 2 || !parts.every(isName)) throw badName(name);
   return name;
 }
 

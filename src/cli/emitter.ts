@@ -61,7 +61,8 @@ export class Emitter {
         await held.ack(slice.count, slice.offset + slice.bytes);
         return;
       }
-      const last = ends.length > 0 ? lastTaken(ends, out.taken) : await countLines(file, slice, out);
+      const last =
+        ends.length > 0 ? lastTaken(ends, out.taken) : await countLines(file, slice, out);
       if (last.count > 0) await held.ack(last.count, last.next);
       if (!(failure instanceof DamagedError)) {
         await held.giveBack();

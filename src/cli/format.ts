@@ -14,7 +14,9 @@ export function formatSize(bytes: number): string {
   let value = bytes;
   for (const unit of ["", "k", "M", "G", "T"]) {
     if (value < 1000 || unit === "T") {
-      return unit === "" || value >= 100 ? `${Math.round(value)}${unit}` : `${value.toFixed(1)}${unit}`;
+      return unit === "" || value >= 100
+        ? `${Math.round(value)}${unit}`
+        : `${value.toFixed(1)}${unit}`;
     }
     value /= 1024;
   }

@@ -31,6 +31,9 @@ export const VERBS: Readonly<
   completion: ["print a completion script for a shell", () => import("./commands/completion.ts")],
 };
 
+/** These are followed by a verb of their own. */
+const NOUNS = new Set(["queue", "dlq"]);
+
 /** Options before the verb belong to the verb: `spool -C dir put` is `spool put -C dir`. */
 function verbFirst(argv: readonly string[]): string[] {
   const leading: string[] = [];
@@ -42,8 +45,8 @@ function verbFirst(argv: readonly string[]): string[] {
     else break;
     at++;
   }
-  const verb = argv[at];
-  return verb === undefined ? leading : [verb, ...leading, ...argv.slice(at + 1)];
+  const words = NOUNS.has(argv[at] ?? "") ? 2 : 1;
+  return [...argv.slice(at, at + words), ...leading, ...argv.slice(at + words)];
 }
 
 /** Runs one command line; resolves with the exit code. */

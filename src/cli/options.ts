@@ -31,12 +31,17 @@ export function collectHeader(
   return { ...before, [text.slice(0, at).trim()]: text.slice(at + 1).trim() };
 }
 
+/** A noun with verbs of its own, which have the options. */
+export function noun(name: string, summary: string): Command {
+  return new Command(name).summary(summary).description(summary);
+}
+
 /** A command with the options that all commands have. */
 export function command(name: string, summary: string): Command {
-  return new Command(name)
-    .summary(summary)
-    .description(summary)
-    .addOption(new Option("-C, --dir <dir>", "the spool (default: $SPOOL_DIR, else ~/.local/state/spool)"))
+  return noun(name, summary)
+    .addOption(
+      new Option("-C, --dir <dir>", "the spool (default: $SPOOL_DIR, else ~/.local/state/spool)"),
+    )
     .addOption(
       new Option("-o, --output <format>", "how to print").choices(["human", "json", "plain"]),
     )

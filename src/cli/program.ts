@@ -46,10 +46,15 @@ export async function run(
     if (entry === undefined) return await withoutVerb(context, verb, verbs);
     const { default: create } = await entry[1]();
     const command = create(context).helpOption("-h, --help", "print help");
-    for (const one of [command, ...command.commands]) one.exitOverride().showHelpAfterError(HINT);
     program.addCommand(command);
-    program.configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, "spool:")) });
-    command.configureOutput(program.configureOutput());
+    for (const one of [program, command, ...command.commands]) {
+      one
+        .exitOverride()
+        .showHelpAfterError(HINT)
+        .configureOutput({
+          outputError: (text, write) => write(text.replace(/^error:/, "spool:")),
+        });
+    }
     await program.parseAsync(asked, { from: "user" });
     return context.exitCode;
   } catch (error) {
@@ -65,7 +70,9 @@ async function withoutVerb(context: Context, verb: string, verbs: Verbs): Promis
     return 0;
   }
   const width = Math.max(...Object.keys(verbs).map((name) => name.length));
-  const list = Object.entries(verbs).map(([name, [summary]]) => `  ${name.padEnd(width)}  ${summary}`);
+  const list = Object.entries(verbs).map(
+    ([name, [summary]]) => `  ${name.padEnd(width)}  ${summary}`,
+  );
   const help = `${FRONT}\nVerbs:\n${list.join("\n")}\n${BACK}\n`;
   if (verb === "help" || verb === "-h" || verb === "--help") {
     await context.write(help);

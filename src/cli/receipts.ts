@@ -20,7 +20,12 @@ export async function readReceipts(context: Context, words: readonly string[]): 
     }
     context.needStdin();
     const text = (await buffer(readChunks(STDIN, 64 * 1024))).toString();
-    receipts.push(...text.split("\n").filter((line) => line.trim() !== "").map((line) => line.trim()));
+    receipts.push(
+      ...text
+        .split("\n")
+        .filter((line) => line.trim() !== "")
+        .map((line) => line.trim()),
+    );
   }
   return receipts;
 }

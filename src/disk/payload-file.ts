@@ -7,7 +7,7 @@ export async function writePayload(path: string, blocks: AsyncIterable<Buffer>):
   try {
     let at = 0;
     for await (const block of blocks) {
-      for (let done = 0; done < block.length; ) {
+      for (let done = 0; done < block.length;) {
         const count = fs.writeSync(fd, block, done, block.length - done, at);
         done += count;
         at += count;

@@ -163,6 +163,8 @@ async function checkEvents(fs: FileSystem, scratch: string): Promise<Check> {
   return {
     name: "wake-up",
     verdict: came ? "ok" : "warn",
-    detail: came ? `${how} after ${Math.round(tookMs)} ms` : "no event came: consumers look again by the clock",
+    detail: came
+      ? `${how} after ${Math.round(tookMs)} ms`
+      : "no event came: consumers look again by the clock",
   };
 }

@@ -12,7 +12,7 @@ import { hostname } from "node:os";
 export interface Processes {
   /** This process's token. */
   readonly self: string;
-  /** This host's name, reduced to letters, digits, `.` and `-`: for people, never for decisions. */
+  /** This host's name, reduced to letters, digits and `-`: for people, never for decisions. */
   readonly host: string;
   /** True only where the process that the token names is certainly no more. */
   isGone(token: string): boolean;
@@ -50,7 +50,7 @@ export class HostProcesses implements Processes {
   get host(): string {
     return (
       hostname()
-        .replaceAll(/[^A-Za-z0-9.-]/g, "-")
+        .replaceAll(/[^A-Za-z0-9-]/g, "-")
         .slice(0, 64) || "-"
     );
   }

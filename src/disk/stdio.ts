@@ -81,7 +81,8 @@ export async function writeOut(fd: number, bytes: Uint8Array, isBrief = false): 
   while (done < bytes.length) {
     try {
       const rest = done === 0 ? bytes : bytes.subarray(done);
-      done += isBrief && rest.length <= SHORT_BYTES ? fs.writeSync(fd, rest) : await writeSome(fd, rest);
+      done +=
+        isBrief && rest.length <= SHORT_BYTES ? fs.writeSync(fd, rest) : await writeSome(fd, rest);
     } catch (error) {
       if (isErrno(error, "EPIPE")) return done;
       if (!isErrno(error, "EAGAIN")) throw error;

@@ -11,6 +11,8 @@
  *
  * An empty bucket is removed by whoever finds it; who was about to rename into it makes it again.
  */
+import { dirname } from "node:path";
+
 import { ignore, makeDirectory } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { BUCKET_SLICES } from "../limits.ts";
@@ -91,9 +93,11 @@ export class Buckets {
         return { path, madeDirectories };
       } catch (error) {
         if (!isErrno(error, "ENOENT")) throw error;
-        // On a shared disk the rename may have worked and its reply been lost.
+        // On a shared disk the rename may have worked and its reply been lost. Not so where the
+        // lease that it came from was taken away.
         if (this.#room.disk.kind.shared && (await ignore(() => fs.lstat(path), "ENOENT"))) {
-          return { path, madeDirectories };
+          const isOurs = await ignore(() => fs.lstat(dirname(from)), "ENOENT");
+          return isOurs ? { path, madeDirectories } : undefined;
         }
         if (!(await ignore(() => fs.lstat(from), "ENOENT"))) return undefined;
       }

@@ -10,7 +10,7 @@
  */
 import { isErrno, leaseLost } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
-import { isExpired } from "../message/slice.ts";
+import { formatSlice, isExpired } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { setAside } from "./aside.ts";
 import type { Warn } from "./aside.ts";
@@ -60,7 +60,7 @@ export class Claimer {
       const held = await this.#take(lease, candidate);
       if (held === undefined) continue;
       const claim = await this.#open(held, candidate.slice);
-      if (claim !== undefined && (await this.#trim(claim, candidate.slice, want))) return claim;
+      if (claim !== undefined && (await this.#trim(claim, candidate, want))) return claim;
     }
   }
 
@@ -117,7 +117,7 @@ export class Claimer {
   }
 
   /** Step 3. False where nothing is left to deliver. */
-  async #trim({ held, file }: Claim, slice: Slice, want: number): Promise<boolean> {
+  async #trim({ held, file }: Claim, { bucket, slice }: Candidate, want: number): Promise<boolean> {
     const { maxAttempts } = await this.#room.settings();
     const isSpent = maxAttempts > 0 && slice.attempts >= maxAttempts;
     const isSuspect = slice.attempts !== slice.restAttempts;
@@ -125,7 +125,11 @@ export class Claimer {
     try {
       const end = slice.offset + slice.bytes;
       const next = slice.count > count ? await file.skip(slice.offset, end, count) : end;
-      if (slice.count > count) await held.split(count, next);
+      if (slice.count > count) {
+        // What is behind it is next in the order of delivery, ahead of all that was listed.
+        const rest = await held.split(count, next);
+        this.#scanner.putBack({ name: formatSlice(rest), bucket, slice: rest });
+      }
       if (!isSpent) return true;
       await held.reject(next, { reason: `gave up after ${slice.attempts} attempts` }, false);
     } catch (error) {

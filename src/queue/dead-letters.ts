@@ -8,7 +8,9 @@
  * the next attempt uses or `gc` removes. Both names follow from the message, so several processes
  * that bury the same letter at once do the same.
  */
-import { readFile } from "../disk/durable.ts";
+import { dirname } from "node:path";
+
+import { ignore, readFile } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { formatSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -47,11 +49,13 @@ export async function bury(
   }
   try {
     await room.fs.lstat(path);
-    return room.disk.kind.shared;
   } catch {
-    await room.fs.unlink(`${path}${REASON_SUFFIX}`);
+    await ignore(() => room.fs.unlink(`${path}${REASON_SUFFIX}`), "ENOENT");
     return false;
   }
+  // A reply that was lost; or a reaper took the lease away, and buried the same letter.
+  const { fs, disk } = room;
+  return disk.kind.shared && (await ignore(() => fs.lstat(dirname(from)), "ENOENT"));
 }
 
 /** The reason of a dead letter, or a word that it is missing or unreadable. */

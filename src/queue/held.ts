@@ -68,13 +68,15 @@ export class Held {
   }
 
   /** Keeps the first `count` messages and gives the rest, which starts at `next`, back. */
-  async split(count: number, next: number): Promise<void> {
+  async split(count: number, next: number): Promise<Slice> {
     const slice = this.#held();
     const head = headOf(slice, count, next);
+    const rest = restOf(slice, count, next);
     await this.#link(slice, head);
-    await this.#place(slice, restOf(slice, count, next), this.#bucket);
+    await this.#place(slice, rest, this.#bucket);
     this.#slice = head;
     await ring(this.#room.fs, this.#room.layout.bell);
+    return rest;
   }
 
   /** Makes the first message a held slice of its own; this one goes on with the rest. */
@@ -152,13 +154,13 @@ export class Held {
   async #link(slice: Slice, part: Slice): Promise<void> {
     const { fs, disk } = this.#room;
     try {
-      await fs.link(this.#pathOf(slice), this.#pathOf(part));
+      // EEXIST: a link whose reply was lost and that was sent again; nobody else makes this name.
+      await ignore(() => fs.link(this.#pathOf(slice), this.#pathOf(part)), "EEXIST");
+      if (!disk.kind.oneSync) await syncDirectory(fs, this.#lease);
     } catch (error) {
       if (isErrno(error, "ENOENT")) throw this.#lostNow();
-      // A link whose reply was lost and that was sent again; nobody else makes this name.
-      if (!isErrno(error, "EEXIST")) throw error;
+      throw error;
     }
-    if (!disk.kind.oneSync) await syncDirectory(fs, this.#lease);
   }
 
   async #place(slice: Slice, as: Slice, bucket?: string): Promise<void> {

@@ -16,14 +16,14 @@ import { startHeartbeat } from "../disk/heartbeat.ts";
 import type { Heartbeat } from "../disk/heartbeat.ts";
 import { ignore } from "../disk/durable.ts";
 import { UNKNOWN_PROCESS } from "../disk/processes.ts";
-import { leaseLost, SpoolError } from "../errors.ts";
+import { isErrno, leaseLost, SpoolError } from "../errors.ts";
 import { LEASE_FLOOR_MS } from "../limits.ts";
 import { ID_PATTERN, timeOfId } from "../message/id.ts";
 import { formatSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Room } from "./room.ts";
 
-const NAME = new RegExp(`^(${ID_PATTERN})_(\\d{1,13})_([a-z0-9.]+)_([A-Za-z0-9.-]+)$`);
+const NAME = new RegExp(`^(${ID_PATTERN})_(\\d{1,13})_([a-z0-9.]+)_([A-Za-z0-9-]+)$`);
 
 export interface LeaseName {
   readonly name: string;
@@ -59,6 +59,7 @@ export class Lease {
     this.ttlMs = ttlMs;
   }
 
+  /** @throws LEASE_LOST, BAD_VALUE */
   static async open(room: Room, ttlMs: number, style: LeaseStyle): Promise<Lease> {
     if (style === "beating" && ttlMs < LEASE_FLOOR_MS) {
       throw new SpoolError(
@@ -72,18 +73,29 @@ export class Lease {
     const id = ids.next(clock.isFresh() ? clock.now() : Date.now());
     const process = style === "handed out" ? UNKNOWN_PROCESS : processes.self;
     const lease = new Lease(room, `${id}_${ttlMs}_${process}_${processes.host}`, ttlMs);
-    const lock = room.layout.lock(lease.name);
-    if (style === "beating") {
-      const read = (): Promise<number> => room.readClock();
-      lease.#heartbeat = await startHeartbeat(room.fs, lock, ttlMs, read, (error) => {
-        lease.#lost.abort(error);
-      });
-    } else {
-      await room.fs.mkdir(lock);
-      clock.observe((await room.fs.lstat(lock)).mtimeMs);
+    try {
+      await lease.#lock(style);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT") || !(await isQueueThere(room))) throw error;
+      // It slept for so long that a sweeper took its lock for an orphan.
+      throw leaseLost(`queue ${room.name}`, error);
     }
     await room.fs.mkdir(lease.path);
     return lease;
+  }
+
+  async #lock(style: LeaseStyle): Promise<void> {
+    const { fs, disk, layout } = this.#room;
+    const lock = layout.lock(this.name);
+    if (style === "beating") {
+      const read = (): Promise<number> => this.#room.readClock();
+      this.#heartbeat = await startHeartbeat(fs, lock, this.ttlMs, read, (error) => {
+        this.#lost.abort(error);
+      });
+    } else {
+      await fs.mkdir(lock);
+      disk.clock.observe((await fs.lstat(lock)).mtimeMs);
+    }
   }
 
   get path(): string {
@@ -116,6 +128,11 @@ export class Lease {
   async abandon(): Promise<void> {
     await this.#heartbeat?.stop();
   }
+}
+
+/** False where the queue itself is gone. */
+function isQueueThere({ fs, layout }: Room): Promise<boolean> {
+  return ignore(() => fs.lstat(layout.leases), "ENOENT");
 }
 
 /** True where the directory is not there (any more). */

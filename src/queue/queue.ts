@@ -1,8 +1,5 @@
 /** A queue: competing consumers share its messages, each of which goes to exactly one of them. */
-import { dirname } from "node:path";
-
 import { ring } from "../disk/bell.ts";
-import { ignore } from "../disk/durable.ts";
 import { Admission } from "./admission.ts";
 import type { Warn } from "./aside.ts";
 import { browse, look } from "./browse.ts";
@@ -22,7 +19,7 @@ import { Putter } from "./put.ts";
 import type { Body, PutResult } from "./put.ts";
 import { ManyPutter } from "./put-lines.ts";
 import type { PutManyOptions } from "./put-lines.ts";
-import { noQueue } from "./room.ts";
+import { removeQueue } from "./remove.ts";
 import type { Room } from "./room.ts";
 import type { QueueSettings } from "./settings.ts";
 import { sweep } from "./sweep.ts";
@@ -134,21 +131,6 @@ export class Queue {
 
   /** Removes the queue and everything in it. @throws NO_QUEUE */
   async remove(): Promise<void> {
-    const { fs, layout } = this.room;
-    const unique = Math.floor(this.room.disk.random() * 36 ** 8).toString(36);
-    const grave = `${dirname(layout.root)}/.removed-${unique}`;
-    // One rename takes it away from everybody; what follows is only cleaning.
-    if (!(await ignore(() => fs.rename(layout.root, grave), "ENOENT"))) throw noQueue(this.name);
-    await removeTree(this.room, grave);
+    await removeQueue(this.room);
   }
-}
-
-async function removeTree(room: Room, path: string): Promise<void> {
-  const { fs } = room;
-  if ((await fs.lstat(path)).kind !== "directory") {
-    await fs.unlink(path);
-    return;
-  }
-  for (const name of await fs.list(path)) await removeTree(room, `${path}/${name}`);
-  await fs.rmdir(path);
 }

@@ -84,6 +84,8 @@ export class Room {
   /** Makes the queue; true where it was not there before. Several processes may do it at once. */
   async create(settings: QueueSettings = DEFAULT_SETTINGS): Promise<boolean> {
     const { fs, layout } = this;
+    // A subscription is made by subscribing to its topic, never by a put.
+    if (this.name.includes("/")) throw noQueue(this.name);
     const made = await makeDirectories(fs, layout.root);
     for (const directory of layout.directories) await makeDirectory(fs, directory);
     await makeBell(fs, layout.bell);
@@ -134,6 +136,8 @@ export function noQueue(name: string): SpoolError {
   return new SpoolError(
     "NO_QUEUE",
     `no such queue: ${name}`,
-    `A queue is made by its first put, or by: spool queue create ${name}`,
+    name.includes("/")
+      ? "Name a queue, without a slash."
+      : `A queue is made by its first put, or by: spool queue create ${name}`,
   );
 }

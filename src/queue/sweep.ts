@@ -7,6 +7,7 @@
  *   dedup/    keys of past windows are forgotten
  *   ready/    empty buckets go; what is not a message is set aside
  *   dead/     reasons whose letter never came go
+ *   queues/   what is left of removed queues goes                     (remove.ts)
  *
  * Any number may sweep at once, beside producers and consumers. There is no daemon: consumers do the
  * first two as they idle, `spool gc` does all of it.
@@ -24,6 +25,7 @@ import { finishOrDrop, forgetKeys, isKeyed } from "./dedup.ts";
 import { adoptDropped } from "./drop-box.ts";
 import { REASON_SUFFIX } from "./layout.ts";
 import { Reclaimer } from "./reclaim.ts";
+import { clearRemoved } from "./remove.ts";
 import type { Room } from "./room.ts";
 
 export interface SweepResult {
@@ -34,7 +36,7 @@ export interface SweepResult {
   /** Messages that became dead letters on the way. */
   readonly dead: number;
   readonly expired: number;
-  /** Files of dead writers, empty buckets, orphaned reasons. */
+  /** Files of dead writers, empty buckets, orphaned reasons, rests of removed queues. */
   readonly strays: number;
   readonly keys: number;
   readonly dropped: number;
@@ -48,6 +50,7 @@ export async function sweep(room: Room, buckets: Buckets, warn: Warn): Promise<S
   const swept = await sweepDrafts(room, buckets);
   const ready = await sweepReady(room, buckets, warn);
   const reasons = await sweepReasons(room);
+  const removed = await clearRemoved(room);
   const keys = await forgetKeys(room, dedupWindowMs, await room.now());
   const dropped = await adoptDropped(room, buckets);
   return {
@@ -55,7 +58,7 @@ export async function sweep(room: Room, buckets: Buckets, warn: Warn): Promise<S
     reclaimed: messages,
     dead,
     expired: ready.expired,
-    strays: swept + ready.strays + reasons,
+    strays: swept + ready.strays + reasons + removed,
     keys,
     dropped,
   };

@@ -1,4 +1,5 @@
 /** What lives consist of: puts and settlings whose outcome is told. */
+import { SpoolError } from "../../src/errors.ts";
 import type { PutOptions } from "../../src/queue/draft.ts";
 import type { LeaseStyle } from "../../src/queue/lease.ts";
 import type { Message } from "../../src/queue/message.ts";
@@ -64,3 +65,6 @@ export const inTurn =
   async (...given) => {
     for (const act of acts) await act(...given);
   };
+
+export const isLost = (error: unknown): boolean =>
+  error instanceof SpoolError && error.code === "LEASE_LOST";

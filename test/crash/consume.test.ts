@@ -7,7 +7,7 @@
  */
 import { describe, expect } from "vitest";
 
-import { test } from "../helpers/fixtures.ts";
+import { test } from "./fixture.ts";
 import { ack, ackAll, claimed, inTurn, put, putMany } from "./acts.ts";
 import { everyCrash, text } from "./every-crash.ts";
 import type { Act } from "./every-crash.ts";
@@ -30,41 +30,58 @@ const nackMost: Act = async ({ queue }, told) => {
   }
 };
 
+/** Calls to die at, for ack, split and nack. */
+const CAREFUL: Readonly<Record<string, readonly [number, number][]>> = {
+  ZFS: [
+    [51, 51],
+    [29, 29],
+    [43, 43],
+  ],
+  NFS: [
+    [54, 54],
+    [30, 30],
+    [43, 43],
+  ],
+};
+
 describe("a consumer that dies at any call", () => {
   test("acks a message for good or gets it again", async ({ dir }) => {
     const before = put(["one", "two"]);
-    expect(await everyCrash(dir, { before, life: ackAll })).toMatchInlineSnapshot();
+    expect(await everyCrash(dir, { before, life: ackAll })).toEqual([38, 38]);
   });
 
   test("acks each of many messages in one file for good or gets it again", async ({ dir }) => {
-    expect(await everyCrash(dir, { before: five, life: ackAll })).toMatchInlineSnapshot();
+    expect(await everyCrash(dir, { before: five, life: ackAll })).toEqual([45, 45]);
   });
 
   test("acks each of one claim for good or gets it again", async ({ dir }) => {
     const life: Act = async ({ queue }, told) => {
       for await (const message of claimed(queue, 5)) await ack(message, told);
     };
-    expect(await everyCrash(dir, { before: five, life })).toMatchInlineSnapshot();
+    expect(await everyCrash(dir, { before: five, life })).toEqual([27, 27]);
   });
 
   test("splits a slice without loss or a double", async ({ dir }) => {
-    expect(await everyCrash(dir, { before: five, life: ackFirst })).toMatchInlineSnapshot();
+    expect(await everyCrash(dir, { before: five, life: ackFirst })).toEqual([26, 26]);
   });
 
   test("gives the first, the next and the last message back", async ({ dir }) => {
-    expect(await everyCrash(dir, { before: five, life: nackMost })).toMatchInlineSnapshot();
+    expect(await everyCrash(dir, { before: five, life: nackMost })).toEqual([34, 34]);
   });
 
   test("buries what has failed too often, with its reason", async ({ dir }) => {
     const life: Act = async ({ queue }, told) => {
+      // Dying with a message at the front of its claim is an attempt, too, and one too many.
+      told.begin("dead", FIVE.slice(0, 1));
       for await (const message of claimed(queue, 5)) {
         const payload = await text(message);
-        // The retry after a crash is one attempt too many: it buries as well.
+        const at = FIVE.indexOf(payload);
+        told.begin("dead", FIVE.slice(at, at + 2));
         await told.to("dead", [payload], () => message.nack({ reason: "bad" }));
       }
     };
     const verb = { before: five, settings: { maxAttempts: 1 }, life };
-    expect(await everyCrash(dir, verb)).toMatchInlineSnapshot();
+    expect(await everyCrash(dir, verb)).toEqual([71, 71]);
   });
 
   test("rejects one of many, with its reason", async ({ dir }) => {
@@ -76,7 +93,7 @@ describe("a consumer that dies at any call", () => {
         else await ack(message, told);
       }
     };
-    expect(await everyCrash(dir, { before: five, life })).toMatchInlineSnapshot();
+    expect(await everyCrash(dir, { before: five, life })).toEqual([44, 44]);
   });
 
   test("settles messages in another order than it got them", async ({ dir }) => {
@@ -91,40 +108,41 @@ describe("a consumer that dies at any call", () => {
         if (inHand.length === 2) for (const one of inHand.toReversed()) await ack(one, told);
       }
     };
-    expect(await everyCrash(dir, { before: five, life })).toMatchInlineSnapshot();
+    expect(await everyCrash(dir, { before: five, life })).toEqual([48, 48]);
   });
 
   test("gives back what it holds when it is told to stop", async ({ dir }) => {
-    const attempts: number[] = [];
+    const attempts = new Set<number>();
     const life: Act = async ({ queue }, told) => {
       for await (const message of queue.messages({ untilEmpty: true })) {
         if ((await text(message)) === "two") break;
         await ack(message, told);
       }
-      for await (const { attempts: made } of queue.peek("ready")) attempts.push(made);
+      for await (const { attempts: made } of queue.peek("ready")) attempts.add(made);
     };
-    expect(await everyCrash(dir, { before: five, life })).toMatchInlineSnapshot();
-    // Once with, once without knowledge of the dead, by the one life that did not die.
-    expect(attempts).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(await everyCrash(dir, { before: five, life })).toEqual([59, 59]);
+    expect(attempts).toEqual(new Set([0]));
   });
 
   test("works through a queue with several handlers at once", async ({ dir }) => {
     const life: Act = async ({ queue }, told) => {
-      const handle = async (message: Parameters<typeof ack>[0]): Promise<void> => ack(message, told);
+      const handle = async (message: Parameters<typeof ack>[0]): Promise<void> =>
+        ack(message, told);
       await queue.work(handle, { untilEmpty: true, concurrency: 2 });
     };
     const before = inTurn(five, put(["six"]));
-    expect(await everyCrash(dir, { before, life })).toMatchInlineSnapshot();
+    expect(await everyCrash(dir, { before, life })).toEqual([63, 63]);
   });
 
   for (const [name, type] of Object.entries({ ZFS, NFS })) {
     test(`does all of that where the file system wants each sync (${name})`, async ({ dir }) => {
       const verb = { before: five, type };
-      expect([
+      const crashes = [
         await everyCrash(`${dir}/ack`, { ...verb, life: ackAll }),
         await everyCrash(`${dir}/split`, { ...verb, life: ackFirst }),
         await everyCrash(`${dir}/nack`, { ...verb, life: nackMost }),
-      ]).toMatchSnapshot();
+      ];
+      expect(crashes).toEqual(CAREFUL[name]);
     });
   }
 });

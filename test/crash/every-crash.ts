@@ -84,9 +84,9 @@ export async function recover(
   where: string,
   verb: Pick<Verb, "after" | "isHandedOut" | "aheadMs" | "findings">,
   knowsTheDead: boolean,
+  found = new Map<string, Place[]>(),
 ): Promise<void> {
   const { aheadMs = 0, after, isHandedOut = false, findings = [] } = verb;
-  const found = new Map<string, Place[]>();
   const take = async ({ spool, queue }: Process): Promise<void> => {
     await queue.sweep();
     await drain(queue, "ready", found);
@@ -112,6 +112,8 @@ export async function recover(
       expect(leftIn(world, [...SHORT_LIVED, "ready"]), `left for ever, ${where}`).toEqual([]);
       for await (const seen of process.queue.peek("dead")) {
         note(found, (await seen.body()).toString(), "dead");
+        const { reason } = await process.queue.reasonOf(seen.found.name);
+        expect(reason, where).not.toMatch(/^unknown/);
       }
       const { findings: problems } = await process.queue.verify();
       const said = problems.map(({ path, problem }) => `${path}: ${problem}`);
@@ -122,7 +124,11 @@ export async function recover(
   expect(told.complaints(found), where).toEqual([]);
 }
 
-async function drain(queue: Queue, place: Place, found: Map<string, Place[]>): Promise<void> {
+export async function drain(
+  queue: Queue,
+  place: Place,
+  found: Map<string, Place[]>,
+): Promise<void> {
   for await (const message of queue.messages({ untilEmpty: true })) {
     note(found, await text(message), place);
     await message.ack();

@@ -8,7 +8,7 @@ import { describe, expect } from "vitest";
 
 import type { FileSystem } from "../../src/disk/file-system.ts";
 import { dyingAfter } from "../helpers/crashing-file-system.ts";
-import { test } from "../helpers/fixtures.ts";
+import { test } from "./fixture.ts";
 import { pieces, put, putMany } from "./acts.ts";
 import { everyCrash, settingsOf } from "./every-crash.ts";
 import type { Act } from "./every-crash.ts";
@@ -20,35 +20,20 @@ const FIVE = ["one", "two", "three", "four", "five"];
 
 describe("a writer that dies at any call", () => {
   test("loses and doubles nothing of a put", async ({ dir }) => {
-    expect(await everyCrash(dir, { life: put(["one", "two"]) })).toMatchInlineSnapshot(`
-      [
-        22,
-        22,
-      ]
-    `);
+    expect(await everyCrash(dir, { life: put(["one", "two"]) })).toEqual([22, 22]);
   });
 
   test("loses and doubles nothing of a put that makes its queue", async ({ dir }) => {
     const life: Act = ({ spool }, told) =>
       told.to("other queue", ["one"], () => spool.queue("other").put("one"));
     const after: Act = ({ spool }) => spool.queue("other").create();
-    expect(await everyCrash(dir, { life, after })).toMatchInlineSnapshot(`
-      [
-        38,
-        38,
-      ]
-    `);
+    expect(await everyCrash(dir, { life, after })).toEqual([38, 38]);
   });
 
   test("loses and doubles nothing of a streamed put", async ({ dir }) => {
     const life: Act = ({ queue }, told) =>
       told.to("ready", ["streamed"], () => queue.put(pieces(Buffer.from("streamed"), 3)));
-    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
-      [
-        17,
-        17,
-      ]
-    `);
+    expect(await everyCrash(dir, { life })).toEqual([17, 17]);
   });
 
   test("loses and doubles nothing of puts that share a file", async ({ dir }) => {
@@ -57,58 +42,28 @@ describe("a writer that dies at any call", () => {
       const failed = (await Promise.allSettled(puts)).find(({ status }) => status === "rejected");
       if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
     };
-    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
-      [
-        14,
-        14,
-      ]
-    `);
+    expect(await everyCrash(dir, { life })).toEqual([14, 14]);
   });
 
   test("loses and doubles nothing of many lines", async ({ dir }) => {
     const life = putMany(FIVE, { batchMessages: 2 });
-    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
-      [
-        41,
-        41,
-      ]
-    `);
+    expect(await everyCrash(dir, { life })).toEqual([41, 41]);
   });
 
   test("loses and doubles nothing of many that end with a NUL", async ({ dir }) => {
     const life = putMany(FIVE, { batchMessages: 2, separator: "nul" });
-    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
-      [
-        34,
-        34,
-      ]
-    `);
+    expect(await everyCrash(dir, { life })).toEqual([34, 34]);
   });
 
   test("loses and doubles nothing of a put with a delay", async ({ dir }) => {
     const life = put(["late"], { delayMs: 60_000 });
-    expect(await everyCrash(dir, { life })).toMatchInlineSnapshot(`
-      [
-        14,
-        14,
-      ]
-    `);
+    expect(await everyCrash(dir, { life })).toEqual([14, 14]);
   });
 
   test("loses and doubles nothing where the file system wants each sync", async ({ dir }) => {
     const life = put(["one", "two"]);
-    expect(await everyCrash(`${dir}/zfs`, { life, type: ZFS })).toMatchInlineSnapshot(`
-      [
-        31,
-        31,
-      ]
-    `);
-    expect(await everyCrash(`${dir}/nfs`, { life, type: NFS })).toMatchInlineSnapshot(`
-      [
-        32,
-        32,
-      ]
-    `);
+    expect(await everyCrash(`${dir}/zfs`, { life, type: ZFS })).toEqual([31, 31]);
+    expect(await everyCrash(`${dir}/nfs`, { life, type: NFS })).toEqual([32, 32]);
   });
 });
 
@@ -118,33 +73,13 @@ const putOnce = put(["once"], { dedupKey: "key" });
 describe("a writer with a dedup key that dies at any call", () => {
   test("puts once in all when the next process puts again", async ({ dir }) => {
     const verb = { life: putOnce, after: putOnce };
-    expect(await everyCrash(`${dir}/ext4`, { ...verb, type: EXT4 })).toMatchInlineSnapshot(`
-      [
-        26,
-        26,
-      ]
-    `);
-    expect(await everyCrash(`${dir}/zfs`, { ...verb, type: ZFS })).toMatchInlineSnapshot(`
-      [
-        35,
-        35,
-      ]
-    `);
-    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toMatchInlineSnapshot(`
-      [
-        36,
-        36,
-      ]
-    `);
+    expect(await everyCrash(`${dir}/ext4`, { ...verb, type: EXT4 })).toEqual([26, 26]);
+    expect(await everyCrash(`${dir}/zfs`, { ...verb, type: ZFS })).toEqual([35, 35]);
+    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([36, 36]);
   });
 
   test("puts once in all or not at all when nobody puts again", async ({ dir }) => {
-    expect(await everyCrash(dir, { life: putOnce })).toMatchInlineSnapshot(`
-      [
-        26,
-        26,
-      ]
-    `);
+    expect(await everyCrash(dir, { life: putOnce })).toEqual([26, 26]);
   });
 
   // The second put starts in the next epoch, so it shares only one marker with the first.
@@ -154,12 +89,7 @@ describe("a writer with a dedup key that dies at any call", () => {
       const aheadMs = windowMs - (Date.now() % windowMs) + 1000;
       await world.run((process) => Promise.resolve(putOnce(process, told, world)), { aheadMs });
     };
-    expect(await everyCrash(dir, { life: putOnce, after: again })).toMatchInlineSnapshot(`
-      [
-        26,
-        26,
-      ]
-    `);
+    expect(await everyCrash(dir, { life: putOnce, after: again })).toEqual([26, 26]);
   });
 
   // The first writer dies after each of its links and renames, the second one at every call while
@@ -169,60 +99,26 @@ describe("a writer with a dedup key that dies at any call", () => {
     for (const limit of await changesOf(`${dir}/probe`, putOnce)) {
       crashes.push(
         await everyCrash(`${dir}/${limit}`, {
-          prepare: (world, told) => world.run(lifeOf(putOnce, told, world), { before: dyingAfter(limit) }),
+          prepare: (world, told) =>
+            world.run(lifeOf(putOnce, told, world), { before: dyingAfter(limit) }),
           life: putOnce,
           after: putOnce,
         }),
       );
     }
-    expect(crashes).toMatchInlineSnapshot(`
-      [
-        [
-          26,
-          26,
-        ],
-        [
-          26,
-          26,
-        ],
-        [
-          24,
-          24,
-        ],
-        [
-          32,
-          32,
-        ],
-        [
-          32,
-          32,
-        ],
-        [
-          30,
-          30,
-        ],
-        [
-          32,
-          32,
-        ],
-        [
-          32,
-          32,
-        ],
-        [
-          29,
-          29,
-        ],
-        [
-          23,
-          23,
-        ],
-        [
-          23,
-          23,
-        ],
-      ]
-    `);
+    expect(crashes).toEqual([
+      [26, 26],
+      [26, 26],
+      [24, 24],
+      [32, 32],
+      [32, 32],
+      [30, 30],
+      [32, 32],
+      [32, 32],
+      [29, 29],
+      [23, 23],
+      [23, 23],
+    ]);
   });
 
   test("puts once in all or not at all when the sweeper dies, too", async ({ dir }) => {
@@ -230,60 +126,26 @@ describe("a writer with a dedup key that dies at any call", () => {
     for (const limit of await changesOf(`${dir}/probe`, putOnce)) {
       crashes.push(
         await everyCrash(`${dir}/${limit}`, {
-          prepare: (world, told) => world.run(lifeOf(putOnce, told, world), { before: dyingAfter(limit) }),
+          prepare: (world, told) =>
+            world.run(lifeOf(putOnce, told, world), { before: dyingAfter(limit) }),
           life: ({ queue }) => queue.sweep(),
           aheadMs: 40 * 3600_000,
         }),
       );
     }
-    expect(crashes).toMatchInlineSnapshot(`
-      [
-        [
-          18,
-          19,
-        ],
-        [
-          18,
-          19,
-        ],
-        [
-          20,
-          21,
-        ],
-        [
-          41,
-          42,
-        ],
-        [
-          41,
-          42,
-        ],
-        [
-          39,
-          40,
-        ],
-        [
-          41,
-          42,
-        ],
-        [
-          41,
-          42,
-        ],
-        [
-          38,
-          39,
-        ],
-        [
-          23,
-          23,
-        ],
-        [
-          23,
-          23,
-        ],
-      ]
-    `);
+    expect(crashes).toEqual([
+      [19, 20],
+      [19, 20],
+      [21, 22],
+      [42, 43],
+      [42, 43],
+      [40, 41],
+      [42, 43],
+      [42, 43],
+      [39, 40],
+      [24, 24],
+      [24, 24],
+    ]);
   });
 });
 

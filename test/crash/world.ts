@@ -108,7 +108,8 @@ export class World {
     const processes: Processes = { self: token, host: "host", isGone };
     let drawn = 0;
     // Different for each process, and never so small that a new bucket is started by chance.
-    const random = (): number => 0.5 + ((number * 7919 + ++drawn * 104_729) % 1_000_003) / 2_000_006;
+    const random = (): number =>
+      0.5 + ((number * 7919 + ++drawn * 104_729) % 1_000_003) / 2_000_006;
     const clock = new LaterClock(() => fs.calls / 10, aheadMs);
     const spool = await openSpool({ dir: this.dir, parts: { fs, processes, random, clock } });
     return { process: { spool, queue: spool.queue("jobs"), fs }, token };

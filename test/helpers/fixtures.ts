@@ -8,6 +8,7 @@ import { test as base } from "vitest";
 import { openSpool } from "../../src/spool.ts";
 
 export const test = base
+  // oxlint-disable-next-line no-empty-pattern -- vitest wants a pattern
   .extend("dir", async ({}, { onCleanup }) => {
     const dir = await mkdtemp(join(tmpdir(), "dirspool-"));
     onCleanup(() => rm(dir, { recursive: true, force: true }));

@@ -87,7 +87,8 @@ ${Object.entries(SUBVERBS)
 }
 complete -F _spool spool
 `,
-  zsh: (options: Map<string, string>): string => `#compdef spool
+  zsh: (options: Map<string, string>): string =>
+    `#compdef spool
 _spool() {
   local -a words
   local verb=$words[2]

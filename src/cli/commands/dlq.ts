@@ -10,7 +10,15 @@ import type { Queue } from "../../queue/queue.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count, formatAge, plain, table } from "../format.ts";
 import { bodyJson } from "../message-json.ts";
-import { command, examples, parseDuration, parsePositive, parseQueue, queueArgument } from "../options.ts";
+import {
+  command,
+  examples,
+  noun,
+  parseDuration,
+  parsePositive,
+  parseQueue,
+  queueArgument,
+} from "../options.ts";
 
 interface Options extends GlobalOptions {
   readonly max?: number;
@@ -28,7 +36,7 @@ const EXAMPLES = examples(
 );
 
 export default function dlqCommand(context: Context): Command {
-  const dlq = command("dlq", "look at dead letters, redrive or drop them").addHelpText(
+  const dlq = noun("dlq", "look at dead letters, redrive or drop them").addHelpText(
     "after",
     EXAMPLES,
   );
@@ -182,10 +190,17 @@ async function redrive(
   const target = spool.queue(options.to ?? name);
   const moved = await queue.moveTo(target, await bulkOptions(queue, ids, options));
   if (ids.length > 0 && moved === 0) throw noneOf(ids, name);
-  context.say(`${count(moved, "message")} ${options.dryRun ? "would be" : ""} redriven`.replace("  ", " "));
+  context.say(
+    `${count(moved, "message")} ${options.dryRun ? "would be" : ""} redriven`.replace("  ", " "),
+  );
 }
 
-async function drop(context: Context, name: string, ids: string[], options: Options): Promise<void> {
+async function drop(
+  context: Context,
+  name: string,
+  ids: string[],
+  options: Options,
+): Promise<void> {
   const queue = await open(context, name, options);
   const bulk = await bulkOptions(queue, ids, options);
   const would = await queue.purge({ ...bulk, isDryRun: true });
@@ -194,7 +209,8 @@ async function drop(context: Context, name: string, ids: string[], options: Opti
     context.say(`${count(would, "message")} would be dropped`);
     return;
   }
-  if (would > 0) await context.confirm(`drop ${count(would, "dead letter")} of ${name}`, options.force);
+  if (would > 0)
+    await context.confirm(`drop ${count(would, "dead letter")} of ${name}`, options.force);
   context.say(`${count(await queue.purge(bulk), "message")} dropped`);
 }
 

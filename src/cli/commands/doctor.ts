@@ -69,7 +69,10 @@ async function print(
     await context.write(plain(["CHECK", "VERDICT", "DETAIL"], rows));
     return;
   }
-  const [head = "", ...lines] = table(["CHECK", "", ""], rows.map(([name, verdict]) => [name!, verdict!, ""])).split("\n");
+  const [head = "", ...lines] = table(
+    ["CHECK", "", ""],
+    rows.map(([name, verdict]) => [name!, verdict!, ""]),
+  ).split("\n");
   await context.write(`${head.trimEnd()}\n`);
   for (const [index, line] of lines.entries()) {
     if (line !== "") await context.write(`${line}  ${rows[index]![2]}\n`);

@@ -29,9 +29,7 @@ export default function moveCommand(context: Context): Command {
     )
     .argument("<from>", "the queue that they are in", parseQueue)
     .argument("<to>", "the queue that they go to; made where it is not there", parseQueue)
-    .addOption(
-      new Option("--state <state>", "only these").choices(["ready", "scheduled", "dead"]),
-    )
+    .addOption(new Option("--state <state>", "only these").choices(["ready", "scheduled", "dead"]))
     .option("--older <duration>", "only what was put longer ago", parseDuration)
     .option("--max <n>", "so many at the most", parsePositive)
     .option("-n, --dry-run", "only say how many")

@@ -22,7 +22,9 @@ const EXAMPLES = examples(
 
 export default function peekCommand(context: Context): Command {
   return command("peek", "look at messages without claiming them")
-    .description("Write payloads to stdout, the next one to be delivered first; nothing is changed.")
+    .description(
+      "Write payloads to stdout, the next one to be delivered first; nothing is changed.",
+    )
     .argument(queueArgument, "the queue", parseQueue)
     .option("-n <count>", "so many at the most", parsePositive, 1)
     .addOption(new Option("--state <state>", "which messages").choices(STATES).default("ready"))

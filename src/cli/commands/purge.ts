@@ -36,9 +36,7 @@ export default function purgeCommand(context: Context): Command {
         "claimed is left alone.",
     )
     .argument(queueArgument, "the queue", parseQueue)
-    .addOption(
-      new Option("--state <state>", "only these").choices(["ready", "scheduled", "dead"]),
-    )
+    .addOption(new Option("--state <state>", "only these").choices(["ready", "scheduled", "dead"]))
     .option("--older <duration>", "only what was put longer ago", parseDuration)
     .option("--max <n>", "so many at the most", parsePositive)
     .option("-n, --dry-run", "only say how many")

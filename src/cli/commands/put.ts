@@ -76,7 +76,10 @@ export default function putCommand(context: Context): Command {
     .option("--ttl <duration>", "it expires when nobody took it within this time", parseDuration)
     .option("--dedup <key>", "a second put with the same key adds nothing")
     .addOption(
-      new Option("--sync <mode>", "disk: success means on stable storage").choices(["disk", "none"]),
+      new Option("--sync <mode>", "disk: success means on stable storage").choices([
+        "disk",
+        "none",
+      ]),
     )
     .option("--batch <n>", "with -l, -0: messages in one file (default 10000)", parsePositive)
     .option("--linger <duration>", "with -l, -0: wait for more that long (100ms)", parseDuration)
@@ -122,8 +125,10 @@ async function put(
 }
 
 function checkUsage(files: readonly string[], options: Options, isMany: boolean): void {
-  const usage = (message: string): SpoolError => new SpoolError("USAGE", message, "See: spool help put");
-  if (options.message !== undefined && files.length > 0) throw usage("-m and FILE exclude each other");
+  const usage = (message: string): SpoolError =>
+    new SpoolError("USAGE", message, "See: spool help put");
+  if (options.message !== undefined && files.length > 0)
+    throw usage("-m and FILE exclude each other");
   if (options.message !== undefined && isMany) throw usage("-m and --lines exclude each other");
   if (options.lines && options[0]) throw usage("--lines and -0 exclude each other");
   if (isMany && options.dedup !== undefined) throw usage("--dedup goes with one message");
@@ -215,7 +220,9 @@ async function putMany(
     }
   } catch (error) {
     if (shownMs > 0) context.tell("\n");
-    context.say(`${count(putter.safe.messages, "message")} are safe in ${queue.name}; the rest is not`);
+    context.say(
+      `${count(putter.safe.messages, "message")} are safe in ${queue.name}; the rest is not`,
+    );
     throw error;
   }
   if (shownMs > 0) context.tell("\r\x1b[K");

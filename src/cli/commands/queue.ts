@@ -3,11 +3,16 @@ import type { Command } from "commander";
 
 import { SpoolError } from "../../errors.ts";
 import type { Spool } from "../../spool.ts";
-import { DEFAULT_SETTINGS, describeSettings, parseSetting, SETTINGS } from "../../queue/settings.ts";
+import {
+  DEFAULT_SETTINGS,
+  describeSettings,
+  parseSetting,
+  SETTINGS,
+} from "../../queue/settings.ts";
 import type { QueueSettings } from "../../queue/settings.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { plain, table } from "../format.ts";
-import { command, examples, parseQueue, queueArgument } from "../options.ts";
+import { command, examples, noun, parseQueue, queueArgument } from "../options.ts";
 
 interface RemoveOptions extends GlobalOptions {
   readonly force?: boolean;
@@ -21,7 +26,7 @@ const SETTINGS_HELP = `\nSettings:\n${Object.entries(SETTINGS)
   .join("\n")}`;
 
 export default function queueCommand(context: Context): Command {
-  const queue = command("queue", "list, make, change and remove queues").addHelpText(
+  const queue = noun("queue", "list, make, change and remove queues").addHelpText(
     "after",
     examples(
       "spool queue create jobs max-attempts=3 lease=5m",
@@ -74,7 +79,9 @@ async function open(context: Context, options: GlobalOptions, isCreating = false
 async function list(context: Context, options: GlobalOptions): Promise<void> {
   const names = await (await open(context, options)).queueNames();
   const isJson = context.outputOf(options) === "json";
-  await context.write(isJson ? `${JSON.stringify(names)}\n` : names.map((name) => `${name}\n`).join(""));
+  await context.write(
+    isJson ? `${JSON.stringify(names)}\n` : names.map((name) => `${name}\n`).join(""),
+  );
 }
 
 function parseWords(words: readonly string[]): Partial<QueueSettings> {

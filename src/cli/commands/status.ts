@@ -30,7 +30,11 @@ export default function statusCommand(context: Context): Command {
         "oldest ready one has waited; bytes; consumers that hold a lease.",
     )
     .argument("[queue...]", "these queues only")
-    .option("--watch [interval]", "again and again, every 2s or as often as it says", parseDurationMs)
+    .option(
+      "--watch [interval]",
+      "again and again, every 2s or as often as it says",
+      parseDurationMs,
+    )
     .addHelpText("after", EXAMPLES)
     .action((names: string[], options: Options) => status(context, names, options));
 }

@@ -27,7 +27,7 @@ interface Options extends GlobalOptions {
 
 const EXAMPLES = examples(
   "spool take jobs",
-  "while m=$(spool take jobs); do echo \"$m\"; done",
+  'while m=$(spool take jobs); do echo "$m"; done',
   "spool take jobs --wait 30s",
   "spool take jobs --lease 5m | jq -r .receipt",
 );

@@ -188,4 +188,3 @@ function cannotRun(file: string, code: number): SpoolError {
     ? new SpoolError("NO_FILE", `${file}: command not found`, "The messages stay as they were.")
     : new SpoolError("NOT_PERMITTED", `${file}: cannot be run`, "Is it executable?");
 }
-

@@ -1,0 +1,102 @@
+/**
+ * Goal: who purges, moves or redrives and dies at any call has done it to each message or not.
+ *
+ * Method: every-crash.ts. The numbers are deliberate tripwires: a new one is a new protocol.
+ */
+import { describe, expect } from "vitest";
+
+import type { BulkOptions } from "../../src/queue/bulk.ts";
+import { ack, claimed, inTurn, put, putMany } from "./acts.ts";
+import { everyCrash, settingsOf, text } from "./every-crash.ts";
+import type { Act } from "./every-crash.ts";
+import { test } from "./fixture.ts";
+import { NFS } from "./world.ts";
+
+const FIVE = ["one", "two", "three", "four", "five"];
+const five = putMany(FIVE);
+
+const rejectFive: Act = async ({ queue }, told) => {
+  for await (const message of queue.messages({ untilEmpty: true })) {
+    await told.to("dead", [await text(message)], () => message.reject({ reason: "bad" }));
+  }
+};
+
+const makeOther: Act = ({ spool }) => spool.queue("other").create(settingsOf({}));
+
+const purge =
+  (payloads: readonly string[], options: BulkOptions = {}): Act =>
+  ({ queue }, told) =>
+    told.to("nowhere", payloads, () => queue.purge(options));
+
+const move =
+  (payloads: readonly string[], options: BulkOptions = {}): Act =>
+  ({ spool, queue }, told) =>
+    told.to("other queue", payloads, () => queue.moveTo(spool.queue("other"), options));
+
+describe("a purge that dies at any call", () => {
+  test("has removed each slice or not", async ({ dir }) => {
+    const before = inTurn(five, put(["six"], { delayMs: 60_000 }));
+    const life = purge([...FIVE, "six"]);
+    expect(await everyCrash(dir, { before, life })).toEqual([14, 14]);
+  });
+
+  test("has removed as many as it should or none", async ({ dir }) => {
+    const life = purge(["one", "two"], { max: 2 });
+    expect(await everyCrash(dir, { before: five, life })).toEqual([17, 17]);
+  });
+
+  test("has removed each dead letter, and leaves no reason behind", async ({ dir }) => {
+    const verb = { before: inTurn(five, rejectFive), life: purge(FIVE, { states: ["dead"] }) };
+    expect(await everyCrash(dir, verb)).toEqual([15, 15]);
+  });
+
+  test("has removed what another one has claimed, or not", async ({ dir }) => {
+    const claim: Act = ({ queue }) => queue.consumer("brief").claim(3);
+    const life = purge(FIVE, { states: ["inflight", "ready"] });
+    expect(await everyCrash(dir, { before: inTurn(five, claim), life })).toEqual([15, 15]);
+  });
+});
+
+describe("a move that dies at any call", () => {
+  test("has moved each slice or not", async ({ dir }) => {
+    const before = inTurn(makeOther, five, put(["six"]));
+    const verb = { before, life: move([...FIVE, "six"]) };
+    expect(await everyCrash(`${dir}/ext4`, verb)).toEqual([23, 23]);
+    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([24, 24]);
+  });
+
+  test("has moved as many as it should or none", async ({ dir }) => {
+    const verb = { before: inTurn(makeOther, five), life: move(["one", "two"], { max: 2 }) };
+    expect(await everyCrash(`${dir}/ext4`, verb)).toEqual([34, 34]);
+    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([38, 38]);
+  });
+
+  test("makes the queue that it moves to", async ({ dir }) => {
+    const verb = { before: five, life: move(FIVE), after: makeOther };
+    expect(await everyCrash(dir, verb)).toEqual([45, 45]);
+  });
+});
+
+describe("a redrive that dies at any call", () => {
+  test("has made each dead letter a message or not, and leaves no reason behind", async ({
+    dir,
+  }) => {
+    const before = inTurn(five, rejectFive);
+    const life: Act = ({ queue }, told) =>
+      told.to("ready", FIVE, () => queue.moveTo(queue, { states: ["dead"] }));
+    expect(await everyCrash(dir, { before, life })).toEqual([20, 20]);
+  });
+
+  test("leaves what was acked where it is: nowhere", async ({ dir }) => {
+    const settle: Act = async ({ queue }, told) => {
+      for await (const message of claimed(queue, 5)) {
+        const payload = await text(message);
+        if (payload === "two") await told.to("dead", [payload], () => message.reject());
+        else await ack(message, told);
+      }
+    };
+    const life: Act = ({ queue }, told) =>
+      told.to("ready", ["two"], () => queue.moveTo(queue, { states: ["dead"] }));
+    expect(await everyCrash(dir, { before: inTurn(five, settle), life })).toEqual([12, 12]);
+  });
+});
