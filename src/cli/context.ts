@@ -1,5 +1,5 @@
 /** What a command is given: the streams, the environment, and the way to the spool. */
-import { readUpTo, wasClosed, writeOut } from "../disk/stdio.ts";
+import { readUpTo, writeOut } from "../disk/stdio.ts";
 import { SpoolError } from "../errors.ts";
 import { openSpool } from "../spool.ts";
 import type { Spool } from "../spool.ts";
@@ -25,8 +25,12 @@ export class Context {
   /** What the process ends with where nothing failed. */
   exitCode = 0;
 
-  constructor(env: NodeJS.ProcessEnv) {
+  /** Which of stdin (0) and stdout (1) were closed when we were started: the launcher says so. */
+  readonly #closed: string;
+
+  constructor({ SPOOL_CLOSED = "", ...env }: NodeJS.ProcessEnv) {
     this.env = env;
+    this.#closed = SPOOL_CLOSED;
   }
 
   /** -C, else SPOOL_DIR, else XDG_STATE_HOME/spool, else ~/.local/state/spool. */
@@ -72,13 +76,13 @@ export class Context {
 
   /** @throws IO  where stdout was closed: a payload written there would be lost. */
   needStdout(): void {
-    if (wasClosed(STDOUT)) {
+    if (this.#closed.includes("1")) {
       throw new SpoolError("IO", "stdout is closed: nothing was taken", "Give it somewhere to go.");
     }
   }
 
   needStdin(): void {
-    if (wasClosed(STDIN)) {
+    if (this.#closed.includes("0")) {
       throw new SpoolError("USAGE", "stdin is closed: nothing was put", "Pipe into it, or use -m.");
     }
   }

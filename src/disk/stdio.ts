@@ -101,24 +101,6 @@ function writeSome(fd: number, bytes: Uint8Array): Promise<number> {
   });
 }
 
-/**
- * True where the descriptor was closed when this process started.
- *
- * Node opens /dev/null in its place, for reading and writing; a shell's `< /dev/null` opens it for
- * one of the two. So input that is missing is not taken for an empty message, and no payload is
- * acked that went nowhere.
- */
-export function wasClosed(fd: number): boolean {
-  try {
-    const isNull = fs.fstatSync(fd).rdev === fs.statSync("/dev/null").rdev;
-    if (!isNull || !fs.fstatSync(fd).isCharacterDevice()) return false;
-    const flags = /flags:\s*(\d+)/.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1];
-    return flags !== undefined && (Number.parseInt(flags, 8) & 3) === fs.constants.O_RDWR;
-  } catch {
-    return false;
-  }
-}
-
 /** Opens a file for reading, from its start. */
 export function openForReading(path: string): number {
   return fs.openSync(path, "r");

@@ -37,7 +37,8 @@ export interface Slice {
   readonly checksum: string | undefined;
 }
 
-const NUMBER = "(0|[1-9]\\d{0,15})";
+/** Fifteen digits: what a number in JavaScript holds exactly. */
+const NUMBER = "(0|[1-9]\\d{0,14})";
 const NAME = new RegExp(
   `^(\\d)-(\\d{13})-(${ID_PATTERN})-(\\d{7})-n([1-9]\\d{0,6})-o${NUMBER}-b${NUMBER}` +
     "-a(0|[1-9]\\d{0,3})(?:-r(0|[1-9]\\d{0,3}))?(?:-x(\\d{13}))?(?:-c([0-9a-f]{8}))?$",

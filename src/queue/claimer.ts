@@ -54,7 +54,7 @@ export class Claimer {
       const candidate = await this.#scanner.next(nowMs);
       if (candidate === undefined) return undefined;
       if (isExpired(candidate.slice, nowMs)) {
-        await expire(this.#room, this.#pathOf(candidate), candidate.slice);
+        await expire(this.#room, this.#pathOf(candidate), candidate.slice, this.#warn);
         continue;
       }
       const held = await this.#take(lease, candidate);
@@ -153,8 +153,8 @@ async function isThere(room: Room, path: string): Promise<boolean> {
   }
 }
 
-/** What becomes of a slice whose time to live is over: as the queue is set. */
-export async function expire(room: Room, path: string, slice: Slice): Promise<boolean> {
+/** What becomes of a slice whose time to live is over: as the queue is set. True where it went. */
+export async function expire(room: Room, path: string, slice: Slice, warn: Warn): Promise<boolean> {
   const { expired } = await room.settings();
   if (expired === "dead") return bury(room, path, slice, { reason: "expired" });
   try {
@@ -162,8 +162,8 @@ export async function expire(room: Room, path: string, slice: Slice): Promise<bo
     return true;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false;
-    // A directory with the name of a slice: whoever looks for such things sets it aside.
-    if (isErrno(error, "EISDIR", "EPERM")) return false;
-    throw error;
+    if (!isErrno(error, "EISDIR", "EPERM")) throw error;
+    await setAside(room, path, "a directory, not a file", warn);
+    return false;
   }
 }

@@ -15,7 +15,7 @@ import type { Buckets } from "./buckets.ts";
 import { Claimer } from "./claimer.ts";
 import type { Claim } from "./claimer.ts";
 import { adoptDropped } from "./drop-box.ts";
-import { Lease } from "./lease.ts";
+import { Lease, parseLeaseName } from "./lease.ts";
 import type { LeaseStyle } from "./lease.ts";
 import { Message } from "./message.ts";
 import { Reclaimer } from "./reclaim.ts";
@@ -28,6 +28,10 @@ const CLAIM_MS = 100;
 
 /** How often a busy consumer looks for dead ones, in ms. */
 const REAP_MS = 5000;
+
+/** How often, and how far apart in ms, a consumer looks whether others give something back. */
+const LAST_LOOKS = 3;
+const LAST_LOOK_MS = 15;
 
 export interface ConsumerOptions {
   /** Default: as the queue is set. */
@@ -119,12 +123,34 @@ export class Consumer {
   }
 
   /** Puts right what the dead have left, where the last look is longer ago than this. */
-  async #reap(everyMs: number): Promise<void> {
+  async #reap(everyMs: number): Promise<boolean> {
     const nowMs = this.#room.disk.clock.monotonicMs();
-    if (nowMs - this.#reapedMs < everyMs) return;
+    if (nowMs - this.#reapedMs < everyMs) return false;
     this.#reapedMs = nowMs;
-    await this.#reclaimer.run();
+    const { messages } = await this.#reclaimer.run();
     await sweepDrafts(this.#room, this.#buckets);
+    return messages > 0;
+  }
+
+  /**
+   * A last look before a queue is called empty: true where it is not.
+   *
+   * What a dead consumer held comes back first. And while another consumer splits a slice, the
+   * whole of it is in that one's lease for a moment: so where there are others, look a few times.
+   */
+  async hasMore(): Promise<boolean> {
+    this.#scanner.forget();
+    if (await this.#reap(0)) return true;
+    const { fs, layout } = this.#room;
+    for (let look = 0; look < LAST_LOOKS; look++) {
+      const leases = (await fs.list(layout.leases)).filter((name) => parseLeaseName(name));
+      if (!leases.some((name) => name !== this.#lease?.name)) return false;
+      await new Promise((resolve) => setTimeout(resolve, LAST_LOOK_MS));
+      const candidate = await this.#scanner.next(await this.#room.now());
+      this.#scanner.forget();
+      if (candidate !== undefined) return true;
+    }
+    return false;
   }
 
   /** Starts to listen, so that what is put from now on ends the next `wait`. */

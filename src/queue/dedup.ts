@@ -16,8 +16,6 @@
  * once, because its source is there only once. So the key's message is delivered exactly once,
  * whoever dies when, and every put that says success has seen to it that it is durable.
  */
-import { createHash } from "node:crypto";
-
 import { ring } from "../disk/bell.ts";
 import { ignore, listIfThere, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
@@ -36,7 +34,9 @@ export interface DedupRequest {
 /** tmp/k<hash>.<this epoch>.<next epoch>.<slice>.… : all that a stranger needs to finish it. */
 const KEYED = /^k([0-9a-f]{32})\.(\d+)\.(\d+)\.([^._]+)\./;
 
-function hashOf(key: string): string {
+async function hashOf(key: string): Promise<string> {
+  // Loaded here, because it takes longer than a put and few puts have a key.
+  const { createHash } = await import("node:crypto");
   return createHash("sha256").update(key).digest("hex").slice(0, 32);
 }
 
@@ -54,7 +54,7 @@ export async function commitOnce(
   { key, windowMs, sync }: DedupRequest,
 ): Promise<string | undefined> {
   const { fs } = room;
-  const hash = hashOf(key);
+  const hash = await hashOf(key);
   const startMs = Math.floor(draft.timeMs / windowMs) * windowMs;
   const epochs = `${startMs}.${startMs + windowMs}`;
   const keyed = room.draft(`k${hash}.${epochs}.${formatSlice(slice)}.`);

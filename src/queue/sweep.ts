@@ -107,7 +107,7 @@ async function sweepReady(
       const path = `${directory}/${name}`;
       const slice = parseSlice(name);
       if (slice === undefined) await setAside(room, path, "not a message", warn);
-      else if (isExpired(slice, await room.now()) && (await expire(room, path, slice))) {
+      else if (isExpired(slice, await room.now()) && (await expire(room, path, slice, warn))) {
         expired += slice.count;
       }
     }

@@ -73,7 +73,7 @@ async function nextOf(slot: Slot): Promise<Message | undefined> {
 
 /** False where there is no more to wait for. */
 async function waitForMore(consumer: Consumer, options: ConsumeOptions): Promise<boolean> {
-  if (options.untilEmpty) return false;
+  if (options.untilEmpty) return consumer.hasMore();
   const startMs = performance.now();
   await consumer.wait(options.idleMs ?? Number.POSITIVE_INFINITY, options.signal);
   if (options.idleMs === undefined) return true;

@@ -52,8 +52,8 @@ async function consume(context: Context, name: string, options: Options): Promis
     while (!stop.signal.aborted) {
       const claim = await consumer.claim(CLAIM_MESSAGES);
       if (claim !== undefined) await emitter.emit(claim);
-      else if (options.untilEmpty) return;
-      else await consumer.wait(Number.POSITIVE_INFINITY, stop.signal);
+      else if (!options.untilEmpty) await consumer.wait(Number.POSITIVE_INFINITY, stop.signal);
+      else if (!(await consumer.hasMore())) return;
     }
   } finally {
     await consumer.close();

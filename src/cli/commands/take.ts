@@ -87,7 +87,10 @@ async function* upTo(
         continue;
       }
       const leftMs = deadlineMs - performance.now();
-      if (wait === undefined || taken > 0 || leftMs <= 0) return;
+      if (wait === undefined || taken > 0 || leftMs <= 0) {
+        if (taken === 0 && (await consumer.hasMore())) continue;
+        return;
+      }
       await consumer.wait(leftMs);
     }
   } finally {
