@@ -1,6 +1,8 @@
 /**
  * A spool: one directory tree. Here the parts are wired together, and nowhere else.
  */
+import { resolve } from "node:path";
+
 import { DiskClock } from "./clock.ts";
 import { ignore, listIfThere, makeDirectories, readFile, replaceFile } from "./disk/durable.ts";
 import type { FileSystem } from "./disk/file-system.ts";
@@ -86,7 +88,9 @@ function isName(name: string): boolean {
  * @throws NEWER_FORMAT  a newer dirspool made it.
  */
 export async function openSpool(options: OpenOptions): Promise<Spool> {
-  const { dir, create = true, blocking = false, parts = {} } = options;
+  const { create = true, blocking = false, parts = {} } = options;
+  // A program may change its directory later, and a command that `work` runs may do so too.
+  const dir = resolve(options.dir);
   const fs = parts.fs ?? new NodeFileSystem({ blocking });
   const file = `${dir}/spool.json`;
   if (!(await isSpool(fs, dir, file))) {

@@ -116,7 +116,11 @@ export class Buckets {
     const key = bucketStartingAt(slice);
     if (random() * BUCKET_SLICES < 1) return key;
     if (clock.monotonicMs() - this.#listedMs > LIST_MS) await this.list();
-    return bucketFor(this.#names, key) ?? key;
+    const found = bucketFor(this.#names, key);
+    if (found !== undefined || !clock.isFresh()) return found ?? key;
+    // The first of its rank starts now at the latest: where what is scheduled comes latest first,
+    // each slice would else start a bucket of its own.
+    return bucketStartingAt({ ...slice, visibleMs: Math.min(slice.visibleMs, clock.now()) });
   }
 
   /** Removes a bucket that was found empty, unless it has been filled again. */

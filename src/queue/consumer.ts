@@ -29,6 +29,9 @@ const CLAIM_MS = 100;
 /** How often a busy consumer looks for dead ones, in ms. */
 const REAP_MS = 5000;
 
+/** How often a busy consumer looks into the drop box, in ms. */
+const ADOPT_MS = 50;
+
 /** How often, and how far apart in ms, a consumer looks whether others give something back. */
 const LAST_LOOKS = 3;
 const LAST_LOOK_MS = 15;
@@ -53,6 +56,7 @@ export class Consumer {
   #lease: Lease | undefined;
   #bell: BellWatch | undefined;
   #reapedMs = Number.NEGATIVE_INFINITY;
+  #adoptedMs = Number.NEGATIVE_INFINITY;
   /** Claims are made one after the other, so that two slots do not race for one slice. */
   #turn: Promise<unknown> = Promise.resolve();
   #waiting: Promise<void> | undefined;
@@ -82,7 +86,7 @@ export class Consumer {
 
   async #claim(want: number): Promise<Claim | undefined> {
     await this.#reap(REAP_MS);
-    await adoptDropped(this.#room, this.#buckets);
+    await this.#adopt();
     if (this.#lease === undefined) {
       // A queue with nothing in it costs no lease.
       const candidate = await this.#scanner.next(await this.#room.now());
@@ -97,6 +101,14 @@ export class Consumer {
       if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
       throw error;
     }
+  }
+
+  /** Looks into the drop box, now and then: while there is much to do it can wait a little. */
+  async #adopt(): Promise<void> {
+    const nowMs = this.#room.disk.clock.monotonicMs();
+    if (nowMs - this.#adoptedMs < ADOPT_MS && !this.#scanner.isUsedUp) return;
+    this.#adoptedMs = nowMs;
+    if ((await adoptDropped(this.#room, this.#buckets)) > 0) this.#scanner.forget();
   }
 
   /** Forgets a lease that was taken away; the next claim makes a new one. */

@@ -48,6 +48,11 @@ export class Scanner {
     return this.#found.pop();
   }
 
+  /** True where the next look has to list the disk. */
+  get isUsedUp(): boolean {
+    return this.#found.length === 0;
+  }
+
   /** Hands a slice that was not used to the next caller. */
   putBack(candidate: Candidate): void {
     this.#found.push(candidate);

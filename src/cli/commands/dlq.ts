@@ -19,6 +19,7 @@ import {
   parseQueue,
   queueArgument,
 } from "../options.ts";
+import { Progress } from "../progress.ts";
 
 interface Options extends GlobalOptions {
   readonly max?: number;
@@ -188,7 +189,12 @@ async function redrive(
   const queue = spool.queue(name);
   await queue.settings();
   const target = spool.queue(options.to ?? name);
-  const moved = await queue.moveTo(target, await bulkOptions(queue, ids, options));
+  const progress = await Progress.on(context);
+  const moved = await queue.moveTo(target, {
+    ...(await bulkOptions(queue, ids, options)),
+    onProgress: (done) => progress.show(() => `${count(done, "message")} redriven`),
+  });
+  progress.clear();
   if (ids.length > 0 && moved === 0) throw noneOf(ids, name);
   context.say(
     `${count(moved, "message")} ${options.dryRun ? "would be" : ""} redriven`.replace("  ", " "),

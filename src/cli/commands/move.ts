@@ -7,6 +7,7 @@ import type { State } from "../../queue/browse.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count } from "../format.ts";
 import { command, examples, parseDuration, parsePositive, parseQueue } from "../options.ts";
+import { Progress } from "../progress.ts";
 
 interface Options extends GlobalOptions {
   readonly state?: State;
@@ -42,11 +43,14 @@ async function move(context: Context, from: string, to: string, options: Options
   const spool = await context.open(options);
   const queue = spool.queue(from);
   await queue.settings();
+  const progress = await Progress.on(context);
   const moved = await queue.moveTo(spool.queue(to), {
+    onProgress: (done) => progress.show(() => `${count(done, "message")} moved`),
     ...(options.state !== undefined && { states: [options.state] }),
     ...(options.max !== undefined && { max: options.max }),
     ...(options.older !== undefined && { beforeMs: (await queue.room.now()) - options.older }),
     ...(options.dryRun && { isDryRun: true }),
   });
+  progress.clear();
   context.say(`${count(moved, "message")} ${options.dryRun ? "would be moved" : "moved"} to ${to}`);
 }

@@ -14,6 +14,7 @@ import {
   parseQueue,
   queueArgument,
 } from "../options.ts";
+import { Progress } from "../progress.ts";
 
 interface Options extends GlobalOptions {
   readonly state?: State;
@@ -62,5 +63,10 @@ async function purge(context: Context, name: string, options: Options): Promise<
     }
     if (would > 0) await context.confirm(`throw away ${count(would, "message")} of ${name}`, false);
   }
-  context.say(`${count(await queue.purge(bulk), "message")} thrown away`);
+  const progress = await Progress.on(context);
+  const onProgress = (done: number): void =>
+    progress.show(() => `${count(done, "message")} thrown away`);
+  const purged = await queue.purge({ ...bulk, onProgress });
+  progress.clear();
+  context.say(`${count(purged, "message")} thrown away`);
 }

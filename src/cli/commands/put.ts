@@ -10,7 +10,7 @@ import type { ManyPutter } from "../../queue/put-lines.ts";
 import type { PutOptions } from "../../queue/draft.ts";
 import type { Queue } from "../../queue/queue.ts";
 import { parseTimeMs } from "../../units.ts";
-import { STDERR, STDIN } from "../context.ts";
+import { STDIN } from "../context.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count, formatSize } from "../format.ts";
 import {
@@ -22,6 +22,7 @@ import {
   parseQueue,
   queueArgument,
 } from "../options.ts";
+import { Progress } from "../progress.ts";
 
 /** Input up to this is read whole and written in one call, in bytes. */
 const SMALL_BYTES = 256 * 1024;
@@ -201,31 +202,27 @@ async function putMany(
   options: Options,
   putOptions: PutOptions,
 ): Promise<void> {
-  const isShown = await context.isTerminal(STDERR);
-  let shownMs = 0;
+  const progress = await Progress.on(context);
   const putter = queue.putMany({
     ...putOptions,
     separator: options[0] ? "nul" : "newline",
     ...(options.batch !== undefined && { batchMessages: options.batch }),
     ...(options.linger !== undefined && { lingerMs: options.linger }),
-    onProgress: ({ messages, bytes }) => {
-      if (!isShown || performance.now() - shownMs < 500) return;
-      shownMs = performance.now();
-      context.tell(`\r${count(messages, "message")}, ${formatSize(bytes)} safe\x1b[K`);
-    },
+    onProgress: ({ messages, bytes }) =>
+      progress.show(() => `${count(messages, "message")}, ${formatSize(bytes)} safe`),
   });
   try {
     for (const source of sources) {
       await withInput(source, async (fd) => void (await putter.run(readChunks(fd))));
     }
   } catch (error) {
-    if (shownMs > 0) context.tell("\n");
+    progress.clear();
     context.say(
       `${count(putter.safe.messages, "message")} are safe in ${queue.name}; the rest is not`,
     );
     throw error;
   }
-  if (shownMs > 0) context.tell("\r\x1b[K");
+  progress.clear();
   await summarise(context, queue, putter, options);
 }
 

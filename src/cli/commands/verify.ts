@@ -3,9 +3,9 @@ import type { Command } from "commander";
 
 import type { Finding } from "../../queue/verify.ts";
 import type { Context, GlobalOptions } from "../context.ts";
-import { STDERR } from "../context.ts";
 import { count, formatSize } from "../format.ts";
 import { command, examples, parseQueue } from "../options.ts";
+import { Progress } from "../progress.ts";
 
 export default function verifyCommand(context: Context): Command {
   return command("verify", "check every name and every byte")
@@ -25,20 +25,17 @@ async function verify(
 ): Promise<void> {
   for (const name of names) parseQueue(name);
   const spool = await context.open(options);
-  const isShown = await context.isTerminal(STDERR);
+  const progress = await Progress.on(context);
   const findings: Finding[] = [];
   let messages = 0;
   let bytes = 0;
   for (const name of names.length > 0 ? names : await spool.queueNames()) {
     const queue = spool.queue(name);
     if (names.length > 0) await queue.settings();
-    let shownMs = performance.now();
-    const result = await queue.verify((read) => {
-      if (!isShown || performance.now() - shownMs < 500) return;
-      shownMs = performance.now();
-      context.tell(`\r${name}: ${count(read, "message")} read\x1b[K`);
-    });
-    if (isShown) context.tell("\r\x1b[K");
+    const result = await queue.verify((read) =>
+      progress.show(() => `${name}: ${count(read, "message")} read`),
+    );
+    progress.clear();
     findings.push(...result.findings);
     messages += result.messages;
     bytes += result.bytes;

@@ -151,7 +151,7 @@ class CommandWorker {
       ...(signal !== null && { signal }),
     };
     if (code === 126 || code === 127) {
-      await message.nack({ isCounted: false });
+      await message.giveBack();
       this.#failure ??= cannotRun(this.#argv[0] ?? "", code);
       this.#stop.abort();
     } else if (code === 65 || code === 100) await message.reject(details);
