@@ -7,7 +7,11 @@ const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const isName = (name: string): boolean => NAME.test(name) && name.length <= NAME_BYTES;
 
 function badName(name: string): SpoolError {
-  const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
+  // JSON leaves DEL and the C1 controls as they are, and a terminal may obey them.
+  const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name).replaceAll(
+    /[\u007f-\u009f]/g,
+    "?",
+  );
   return new SpoolError(
     "BAD_NAME",
     `not a name: ${shown}`,

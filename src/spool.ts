@@ -1,10 +1,17 @@
 /**
  * A spool: one directory tree. Here the parts are wired together, and nowhere else.
  */
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 
 import { DiskClock } from "./clock.ts";
-import { ignore, listIfThere, makeDirectories, readFile, replaceFile } from "./disk/durable.ts";
+import {
+  ignore,
+  listIfThere,
+  makeDirectories,
+  readFile,
+  replaceFile,
+  syncDirectory,
+} from "./disk/durable.ts";
 import type { FileSystem } from "./disk/file-system.ts";
 import { kindOf } from "./disk/kind.ts";
 import { NodeFileSystem } from "./disk/node-file-system.ts";
@@ -101,8 +108,9 @@ export async function openSpool(options: OpenOptions): Promise<Spool> {
         "A spool is made by its first put; name another with -C or SPOOL_DIR.",
       );
     }
-    await makeDirectories(fs, dir);
+    const made = await makeDirectories(fs, dir);
     await writeSpoolFile(fs, dir, file);
+    for (const path of made) await syncDirectory(fs, dirname(path));
   }
   const random = parts.random ?? Math.random;
   const disk: Disk = {

@@ -57,10 +57,17 @@ export class Context {
     return options.output ?? "human";
   }
 
-  /** Data, to stdout. @throws PipeClosed */
+  /** Data, to stdout. @throws PipeClosed; IO where what is behind it is full or broken. */
   async write(data: string | Uint8Array): Promise<void> {
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
-    if ((await writeOut(STDOUT, bytes, true)) < bytes.length) throw new PipeClosed();
+    let taken: number;
+    try {
+      taken = await writeOut(STDOUT, bytes, true);
+    } catch (error) {
+      // Not the spool's disk: "disk full" would say that a put was refused.
+      throw new SpoolError("IO", "stdout takes no more", "", { cause: error });
+    }
+    if (taken < bytes.length) throw new PipeClosed();
   }
 
   /** Everything that is not data, to stderr: one line. Never fails. */

@@ -52,7 +52,7 @@ export async function run(
         .exitOverride()
         .showHelpAfterError(HINT)
         .configureOutput({
-          outputError: (text, write) => write(text.replace(/^error:/, "spool:")),
+          outputError: (text, write) => write(text.replace(/^error: (.*)/, "spool: $1  [USAGE]")),
         });
     }
     await program.parseAsync(asked, { from: "user" });

@@ -8,6 +8,7 @@
  */
 import type { FSWatcher } from "chokidar";
 
+import { isErrno } from "../errors.ts";
 import { ignore } from "./durable.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { FileSystemKind } from "./kind.ts";
@@ -15,7 +16,13 @@ import type { FileSystemKind } from "./kind.ts";
 /** Rings: a waiting consumer will look again. Never fails a commit that has already happened. */
 export async function ring(fs: FileSystem, path: string): Promise<void> {
   try {
-    await fs.touch(path, Date.now());
+    try {
+      await fs.touch(path, Date.now());
+    } catch (error) {
+      if (!isErrno(error, "EPERM", "EACCES")) throw error;
+      // Only its owner may set a time; whoever may write can truncate what is empty anyway.
+      await fs.close(await fs.open(path, "truncate"));
+    }
   } catch {
     // A bell that is missing or not ours to touch costs a waiter its slow re-check, not a message.
   }

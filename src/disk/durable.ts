@@ -14,6 +14,7 @@
 import { dirname } from "node:path";
 
 import { isErrno } from "../errors.ts";
+import { BLOCK_BYTES } from "../limits.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { FileSystemKind } from "./kind.ts";
 
@@ -126,6 +127,50 @@ export async function replaceFile(
     await fs.close(fd);
   }
   await syncDirectory(fs, dirname(path));
+}
+
+/**
+ * Links `from` to `to`, a name that only this caller can make. Where the file system has no (more)
+ * links for it, `to` is a copy: of a file that never changes, one is as good as the other.
+ *
+ * @throws ENOENT, and what the disk throws.
+ */
+export async function linkOrCopy(
+  fs: FileSystem,
+  from: string,
+  to: string,
+  draft: string,
+): Promise<void> {
+  try {
+    await fs.link(from, to);
+  } catch (error) {
+    // A link whose reply was lost and that was sent again.
+    if (isErrno(error, "EEXIST")) return;
+    if (!isErrno(error, "EMLINK", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EXDEV")) throw error;
+    await copyFile(fs, from, draft);
+    await fs.rename(draft, to);
+  }
+}
+
+async function copyFile(fs: FileSystem, from: string, to: string): Promise<void> {
+  const source = await fs.open(from, "read");
+  const target = await fs.open(to, "create");
+  try {
+    const block = Buffer.allocUnsafe(BLOCK_BYTES);
+    for (let at = 0; ;) {
+      const count = await readAll(fs, source, block, at);
+      if (count === 0) break;
+      await writeAll(fs, target, block.subarray(0, count), at);
+      at += count;
+    }
+    await fs.sync(target);
+  } catch (error) {
+    await ignore(() => fs.unlink(to), "ENOENT");
+    throw error;
+  } finally {
+    await fs.close(source);
+    await fs.close(target);
+  }
 }
 
 /** Makes a directory; true where it was not there before. */

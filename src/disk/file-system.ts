@@ -14,9 +14,10 @@ export type Awaitable<T> = T | Promise<T>;
 /**
  * - `read`: an existing file, never through a symbolic link, never waiting for a FIFO's writer;
  * - `create`: a new file for writing; EEXIST where the name is taken;
+ * - `truncate`: an existing file, which is empty afterwards;
  * - `directory`: a directory, to sync it.
  */
-export type OpenMode = "read" | "create" | "directory";
+export type OpenMode = "read" | "create" | "truncate" | "directory";
 
 export interface FileStat {
   readonly kind: "file" | "directory" | "symlink" | "other";

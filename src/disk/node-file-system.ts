@@ -13,11 +13,13 @@ import type { Awaitable, DiskSpace, FileStat, FileSystem, OpenMode } from "./fil
 /** A transfer above this goes to the thread pool, in bytes. */
 const SHORT_BYTES = 512 * 1024;
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } =
+  fs.constants;
 
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
   create: O_WRONLY | O_CREAT | O_EXCL,
+  truncate: O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK,
   directory: O_RDONLY | O_DIRECTORY,
 };
 

@@ -54,8 +54,13 @@ export function timeOfId(id: string): number {
   return ms;
 }
 
-/** A message's id, taken apart; undefined where it is none. */
-export function parseMessageId(text: string): { batch: string; index: number } | undefined {
+export interface MessageId {
+  readonly batch: string;
+  readonly index: number;
+}
+
+/** A message's id, taken apart; undefined where it is none. The batch's id alone is its first. */
+export function parseMessageId(text: string): MessageId | undefined {
   const [, batch, index] = ID.exec(text) ?? [];
   return batch === undefined ? undefined : { batch, index: Number(index ?? 0) };
 }

@@ -108,6 +108,11 @@ export function withAttempt(slice: Slice): Slice {
   return { ...slice, attempts, restAttempts: slice.count === 1 ? attempts : slice.restAttempts };
 }
 
+/** True where the message with this index in its batch is one of the slice. */
+export function holds(slice: Slice, index: number): boolean {
+  return index >= slice.first && index < slice.first + slice.count;
+}
+
 /** True where `outer` holds all messages of `inner`, of the same batch, and is another slice. */
 export function covers(outer: Slice, inner: Slice): boolean {
   return (

@@ -131,6 +131,10 @@ export class BatchFile {
       return;
     }
     for (let done = 0; done < bytes;) {
+      // Its descriptor may be another file's by now.
+      if (this.#users === 0) {
+        throw new SpoolError("BAD_VALUE", "a message was read after it was settled or passed by");
+      }
       const block = Buffer.allocUnsafe(Math.min(BLOCK_BYTES, bytes - done));
       const count = await readAll(this.#fs, this.#fd, block, this.#bodyOffset + offset + done);
       if (count === 0) throw new DamagedError("the file became shorter while it was read");

@@ -38,7 +38,7 @@ export async function* browse(room: Room, buckets: Buckets, state: State): Async
       }
     }
   } else {
-    const nowMs = await room.now();
+    const nowMs = await room.nowToLook();
     for (const bucket of await buckets.list()) {
       for await (const found of slicesIn(room, layout.bucket(bucket), state)) {
         if (isExpired(found.slice, nowMs)) continue;

@@ -8,7 +8,8 @@ import { ring } from "../disk/bell.ts";
 import { ignore } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { timeOfId } from "../message/id.ts";
-import { formatSlice, partOf } from "../message/slice.ts";
+import type { MessageId } from "../message/id.ts";
+import { formatSlice, holds, partOf } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { BatchFile } from "./batch-file.ts";
 import { browse } from "./browse.ts";
@@ -28,8 +29,8 @@ export interface BulkOptions {
   readonly max?: number;
   /** Only say how many it would be. */
   readonly isDryRun?: boolean;
-  /** Only these message ids. */
-  readonly ids?: ReadonlySet<string>;
+  /** Only these messages. */
+  readonly ids?: readonly MessageId[];
   /** Told now and then how many messages are done. */
   readonly onProgress?: (messages: number) => void;
 }
@@ -59,9 +60,9 @@ async function each(
   return done;
 }
 
-function isChosen({ slice }: Found, ids: ReadonlySet<string> | undefined): boolean {
-  if (ids === undefined || ids.has(slice.batch)) return true;
-  return slice.count === 1 && ids.has(`${slice.batch}.${slice.first}`);
+function isChosen({ slice }: Found, ids: readonly MessageId[] | undefined): boolean {
+  if (ids === undefined) return true;
+  return ids.some(({ batch, index }) => batch === slice.batch && holds(slice, index));
 }
 
 /** Throws messages away. Returns how many. */

@@ -1,14 +1,9 @@
 /**
  * A consumer: one lease, and the messages that it claims with it.
- *
- * A `Slot` is one thing at a time: it claims a slice and hands out its messages one by one. A
- * consumer that does several things at once has several slots, each with a slice of its own, so what
- * is in hand can always be told from the names in the lease. How much a slot claims at once
- * follows from how fast it was: a slow handler takes one message, a fast one thousands.
  */
 import { BellWatch } from "../disk/bell.ts";
-import { SpoolError } from "../errors.ts";
-import { CLAIM_MESSAGES, POLL_MS, RECHECK_MS } from "../limits.ts";
+import { isErrno, SpoolError } from "../errors.ts";
+import { POLL_MS, RECHECK_MS } from "../limits.ts";
 import { DamagedError } from "../message/batch.ts";
 import type { Warn } from "./aside.ts";
 import type { Buckets } from "./buckets.ts";
@@ -22,9 +17,6 @@ import { Reclaimer } from "./reclaim.ts";
 import type { Room } from "./room.ts";
 import { Scanner } from "./scan.ts";
 import { sweepDrafts } from "./sweep.ts";
-
-/** Work that a slot tries to claim at once, in ms: long enough to be cheap, short enough to share. */
-const CLAIM_MS = 100;
 
 /** How often a busy consumer looks for dead ones, in ms. */
 const REAP_MS = 5000;
@@ -85,8 +77,12 @@ export class Consumer {
   }
 
   async #claim(want: number): Promise<Claim | undefined> {
-    await this.#reap(REAP_MS);
-    await this.#adopt();
+    try {
+      await this.#reap(REAP_MS);
+      await this.#adopt();
+    } catch (error) {
+      throw await this.#explain(error);
+    }
     if (this.#lease === undefined) {
       // A queue with nothing in it costs no lease.
       const candidate = await this.#scanner.next(await this.#room.now());
@@ -99,7 +95,7 @@ export class Consumer {
       return await this.#claimer.claim(this.#lease, want);
     } catch (error) {
       if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
-      throw error;
+      throw await this.#explain(error);
     }
   }
 
@@ -109,6 +105,23 @@ export class Consumer {
     if (nowMs - this.#adoptedMs < ADOPT_MS && !this.#scanner.isUsedUp) return;
     this.#adoptedMs = nowMs;
     if ((await adoptDropped(this.#room, this.#buckets)) > 0) this.#scanner.forget();
+  }
+
+  /** A directory that is missing may mean that the queue was removed: then that is the error. */
+  async #explain(error: unknown): Promise<unknown> {
+    if (!isErrno(error, "ENOENT")) return error;
+    this.#room.forgetSettings();
+    try {
+      await this.#room.settings();
+      return error;
+    } catch (reason) {
+      return reason;
+    }
+  }
+
+  async #closeLease(): Promise<void> {
+    await this.#lease?.close();
+    this.#lease = undefined;
   }
 
   /** Forgets a lease that was taken away; the next claim makes a new one. */
@@ -181,6 +194,8 @@ export class Consumer {
   }
 
   async #wait(limitMs: number, signal?: AbortSignal): Promise<void> {
+    // Nobody refreshes a brief lease: it would be lost while we wait.
+    if (this.#style !== "beating") await this.#closeLease();
     await this.listen();
     const { kind } = this.#room.disk;
     const recheckMs = kind.shared ? (this.#options.pollMs ?? POLL_MS) : RECHECK_MS;
@@ -208,74 +223,5 @@ export class Consumer {
   async leave(): Promise<void> {
     await this.#bell?.close();
     await this.#claimer.close();
-  }
-}
-
-export class Slot {
-  readonly #consumer: Consumer;
-  readonly #room: Room;
-  #want: number;
-  #claim: Claim | undefined;
-  #claimedMs = 0;
-  #current: Message | undefined;
-
-  /** @param want  how many messages to claim at first. */
-  constructor(consumer: Consumer, room: Room, want = 1) {
-    this.#consumer = consumer;
-    this.#room = room;
-    this.#want = want;
-  }
-
-  /**
-   * The next message; the one before stays in hand if it was not settled.
-   *
-   * @param limit  claim this many at the most.
-   */
-  async next(limit = Number.POSITIVE_INFINITY): Promise<Message | undefined> {
-    for (;;) {
-      await this.#advance();
-      if (this.#claim === undefined) {
-        this.#claim = await this.#consumer.claim(Math.min(this.#want, limit));
-        this.#claimedMs = this.#room.disk.clock.monotonicMs();
-        if (this.#claim === undefined) return undefined;
-      }
-      this.#current = await this.#consumer.open(this.#claim);
-      if (this.#current !== undefined) return this.#current;
-    }
-  }
-
-  async #advance(): Promise<void> {
-    const claim = this.#claim;
-    if (claim === undefined) return;
-    const isInHand = this.#current !== undefined && !this.#current.isSettled;
-    if (isInHand && claim.held.slice !== undefined && claim.held.slice.count > 1) {
-      await this.#current!.detach();
-    }
-    const isOver =
-      claim.held.slice === undefined ||
-      (isInHand && claim.held.slice.count === 1 && this.#current!.held === claim.held);
-    this.#current = undefined;
-    if (!isOver) return;
-    this.#claim = undefined;
-    await claim.file.close();
-    const tookMs = this.#room.disk.clock.monotonicMs() - this.#claimedMs;
-    if (tookMs < CLAIM_MS / 2) this.#want = Math.min(this.#want * 2, CLAIM_MESSAGES);
-    else if (tookMs > CLAIM_MS * 2) this.#want = Math.max(1, Math.floor(this.#want / 2));
-  }
-
-  /** Gives back what was claimed and is not in anybody's hand. */
-  async close(): Promise<void> {
-    const claim = this.#claim;
-    this.#claim = undefined;
-    if (claim === undefined) return;
-    try {
-      if (this.#current !== undefined && !this.#current.isSettled) {
-        if ((claim.held.slice?.count ?? 0) > 1) await this.#current.detach();
-        else return;
-      }
-      await claim.held.giveBack();
-    } finally {
-      await claim.file.close();
-    }
   }
 }

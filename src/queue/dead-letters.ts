@@ -11,7 +11,6 @@
 import { dirname } from "node:path";
 
 import { ignore, readFile } from "../disk/durable.ts";
-import { isErrno } from "../errors.ts";
 import { formatSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { REASON_SUFFIX } from "./layout.ts";
@@ -37,25 +36,17 @@ export async function bury(
   slice: Slice,
   reason: Omit<DeathReason, "atMs">,
 ): Promise<boolean> {
-  const name = formatSlice(slice);
-  const path = `${room.layout.dead}/${name}`;
+  const { fs, disk } = room;
+  const path = `${room.layout.dead}/${formatSlice(slice)}`;
+  // Who comes too late leaves the reason alone: it may be that of a letter on its way.
+  if (!(await ignore(() => fs.lstat(from), "ENOENT"))) return false;
   const atMs = await room.now();
   await room.replace(`${path}${REASON_SUFFIX}`, `${JSON.stringify({ ...reason, atMs })}\n`);
-  try {
-    await room.fs.rename(from, path);
-    return true;
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
-  try {
-    await room.fs.lstat(path);
-  } catch {
-    await ignore(() => room.fs.unlink(`${path}${REASON_SUFFIX}`), "ENOENT");
-    return false;
-  }
-  // A reply that was lost; or a reaper took the lease away, and buried the same letter.
-  const { fs, disk } = room;
-  return disk.kind.shared && (await ignore(() => fs.lstat(dirname(from)), "ENOENT"));
+  if (await ignore(() => fs.rename(from, path), "ENOENT")) return true;
+  // Somebody was faster; or, on a shared disk, it worked and the reply was lost. Not so where a
+  // reaper took the lease away, and buried the same letter.
+  const isBuried = disk.kind.shared && (await ignore(() => fs.lstat(path), "ENOENT"));
+  return isBuried && (await ignore(() => fs.lstat(dirname(from)), "ENOENT"));
 }
 
 /** The reason of a dead letter, or a word that it is missing or unreadable. */

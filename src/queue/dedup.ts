@@ -61,113 +61,133 @@ export async function commitOnce(
   try {
     if (sync === "disk") await fs.sync(draft.fd);
     await fs.rename(draft.path, keyed);
-    const outcome = await finish(room, buckets, keyed, sync);
-    if (outcome.winner === draft.id) return undefined;
+    const { inode } = await fs.stat(draft.fd);
+    let winner: string | undefined;
+    // Whoever looked at a rival that gave way meanwhile looks again.
+    while (winner === undefined) winner = await finish(room, buckets, keyed, inode, sync);
+    if (winner === draft.id) return undefined;
     await ignore(() => fs.unlink(keyed), "ENOENT");
-    return outcome.winner;
+    return winner;
   } finally {
     await ignore(() => fs.unlink(draft.path), "ENOENT");
     await fs.close(draft.fd);
   }
 }
 
-/** Steps 2 and 3 for the marked or to be marked batch at `keyed`, by anyone, any number of times. */
+/**
+ * Steps 2 and 3 for the marked or to be marked batch at `keyed`, by anyone, any number of times.
+ * Returns the id of the message that is delivered for the key; undefined where a rival that was in
+ * the way has given way: then all of it can be done again.
+ */
 async function finish(
   room: Room,
   buckets: Buckets,
   keyed: string,
+  inode: number,
   sync: "disk" | "none",
-): Promise<{ winner: string }> {
+): Promise<string | undefined> {
   const { fs, layout } = room;
   const match = KEYED.exec(keyed.slice(keyed.lastIndexOf("/") + 1));
   const [, hash = "", current = "", next = "", sliceName = ""] = match ?? [];
   const slice = parseSlice(sliceName);
   if (slice === undefined) throw new SpoolError("IO", `${keyed}: not a name of ours`);
   for (const epoch of [current, next]) {
-    const rival = await mark(room, keyed, `${layout.dedup}/${epoch}`, hash);
-    if (rival === undefined) continue;
-    if (epoch === next) await unmark(room, `${layout.dedup}/${current}/${hash}`, keyed);
-    return { winner: await finishRival(room, buckets, rival, sync) };
+    const directory = `${layout.dedup}/${epoch}`;
+    const rival = await mark(room, keyed, inode, directory, hash);
+    if (rival === inode) continue;
+    if (epoch === next) await unmark(room, `${layout.dedup}/${current}/${hash}`, inode);
+    return finishRival(room, buckets, rival, `${directory}/${hash}`, sync);
   }
   const placed = await buckets.place(keyed, slice);
   if (placed !== undefined) await ring(fs, layout.bell);
   if (sync === "disk") await syncMarker(room, `${layout.dedup}/${next}/${hash}`, placed?.path);
-  return { winner: slice.batch };
+  return slice.batch;
 }
 
-/** Links `keyed` as the marker; undefined where it is the marker now, else the rival's inode. */
+/** Links `keyed`, which has this inode, as the marker; returns the inode of what is the marker now. */
 async function mark(
   room: Room,
   keyed: string,
+  inode: number,
   directory: string,
   hash: string,
-): Promise<{ inode: number; path: string } | undefined> {
+): Promise<number> {
   const { fs } = room;
   const path = `${directory}/${hash}`;
   for (;;) {
     try {
       await fs.link(keyed, path);
-      return undefined;
+      return inode;
     } catch (error) {
-      if (isErrno(error, "ENOENT")) {
-        if (await makeDirectory(fs, directory)) continue;
-        // Somebody else has finished this batch: its markers are there, its draft is not.
-        if (!(await ignore(() => fs.lstat(keyed), "ENOENT"))) return undefined;
-        continue;
-      }
-      if (!isErrno(error, "EEXIST")) throw error;
+      if (!isErrno(error, "ENOENT", "EEXIST")) throw error;
+      if (isErrno(error, "ENOENT") && (await makeDirectory(fs, directory))) continue;
     }
-    const marker = await fs.lstat(path);
-    let mine: { inode: number };
-    try {
-      mine = await fs.lstat(keyed);
-    } catch (error) {
-      if (isErrno(error, "ENOENT")) return undefined;
-      throw error;
+    const marker = await inodeAt(room, path);
+    if (marker !== undefined) return marker;
+    // Unmarked meanwhile; or the draft is gone, and so is what it was given up for.
+    if ((await inodeAt(room, keyed)) === undefined) {
+      throw new SpoolError("TRY_AGAIN", `${keyed}: removed by somebody`, "Put it again.");
     }
-    return marker.inode === mine.inode ? undefined : { inode: marker.inode, path };
+  }
+}
+
+/** The inode at a path, or undefined where nothing is. */
+async function inodeAt({ fs }: Room, path: string): Promise<number | undefined> {
+  try {
+    return (await fs.lstat(path)).inode;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
   }
 }
 
 /** Takes the first marker back after the second one was lost to a rival. */
-async function unmark(room: Room, marker: string, keyed: string): Promise<void> {
-  const { fs } = room;
-  try {
-    const mine = await fs.lstat(keyed);
-    if ((await fs.lstat(marker)).inode === mine.inode) await fs.unlink(marker);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
+async function unmark(room: Room, marker: string, inode: number): Promise<void> {
+  if ((await inodeAt(room, marker)) !== inode) return;
+  await ignore(() => room.fs.unlink(marker), "ENOENT");
 }
 
 /** Sees to it that the batch behind the rival's marker is delivered; returns its id. */
 async function finishRival(
   room: Room,
   buckets: Buckets,
-  rival: { inode: number; path: string },
+  rival: number,
+  marker: string,
   sync: "disk" | "none",
-): Promise<string> {
+): Promise<string | undefined> {
   const { fs, layout } = room;
   for (const name of await fs.list(layout.tmp)) {
-    if (!KEYED.test(name)) continue;
     const path = `${layout.tmp}/${name}`;
-    try {
-      if ((await fs.lstat(path)).inode !== rival.inode) continue;
-    } catch (error) {
-      if (isErrno(error, "ENOENT")) continue;
-      throw error;
-    }
-    return (await finish(room, buckets, path, sync)).winner;
+    if (!KEYED.test(name) || (await inodeAt(room, path)) !== rival) continue;
+    return finishOther(room, buckets, path, rival, sync);
   }
-  // It is not in tmp/ any more: it was delivered. Its name is in its header.
-  if (sync === "disk") await syncMarker(room, rival.path, undefined);
-  return idInHeader(room, rival.path);
+  // It is not in tmp/ any more: it was delivered, or has given way and taken its marker along.
+  // Its name is in its header.
+  try {
+    if (sync === "disk") await syncMarker(room, marker, undefined);
+    return await idInHeader(room, marker, rival);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
 }
 
-async function idInHeader(room: Room, path: string): Promise<string> {
+/** `finish` for the batch of another writer, who may be done with it at any moment. */
+async function finishOther(...args: Parameters<typeof finish>): Promise<string | undefined> {
+  try {
+    return await finish(...args);
+  } catch (error) {
+    if (error instanceof SpoolError && error.code === "TRY_AGAIN") return undefined;
+    throw error;
+  }
+}
+
+/** The id of the batch at `path`, where that still has this inode. */
+async function idInHeader(room: Room, path: string, inode: number): Promise<string | undefined> {
   const start = Buffer.alloc(256);
   const fd = await room.fs.open(path, "read");
   try {
+    if ((await room.fs.stat(fd)).inode !== inode) return undefined;
     const count = await room.fs.read(fd, start, 0);
     const id = /"id":"([0-9a-z]{26})"/.exec(start.toString("latin1", 0, count))?.[1];
     if (id === undefined) throw new SpoolError("IO", `${path}: not a batch`);
@@ -198,16 +218,10 @@ export async function finishOrDrop(room: Room, buckets: Buckets, name: string): 
   const [, hash = "", current = "", , sliceName = ""] = KEYED.exec(name) ?? [];
   if (parseSlice(sliceName) === undefined) return false;
   const path = `${layout.tmp}/${name}`;
-  try {
-    const mine = await fs.lstat(path);
-    const marker = await fs.lstat(`${layout.dedup}/${current}/${hash}`);
-    if (marker.inode === mine.inode) {
-      await finish(room, buckets, path, "disk");
-      await ignore(() => fs.unlink(path), "ENOENT");
-      return true;
-    }
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
+  const inode = await inodeAt(room, path);
+  const marker = await inodeAt(room, `${layout.dedup}/${current}/${hash}`);
+  if (inode !== undefined && marker === inode) {
+    await finishOther(room, buckets, path, inode, "disk");
   }
   await ignore(() => fs.unlink(path), "ENOENT");
   return true;

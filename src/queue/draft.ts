@@ -11,7 +11,7 @@
  */
 import { ring } from "../disk/bell.ts";
 import { commitFile, ignore, writeAll } from "../disk/durable.ts";
-import { SpoolError } from "../errors.ts";
+import { isErrno, SpoolError } from "../errors.ts";
 import { WRITER_DEADLINE_MS } from "../limits.ts";
 import { encodeHeader, roomForHeader } from "../message/batch.ts";
 import type { BatchHeader, Framing, Headers } from "../message/batch.ts";
@@ -20,6 +20,18 @@ import { timeOfId } from "../message/id.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Room } from "./room.ts";
+
+/** Opens a draft; makes the queue again where it was removed since it was looked at. */
+async function openDraft(room: Room, path: string): Promise<number> {
+  try {
+    return await room.fs.open(path, "create");
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+    room.forgetSettings();
+    await room.settingsOrCreate();
+    return room.fs.open(path, "create");
+  }
+}
 
 /** The largest time that thirteen digits can say. */
 const LAST_MS = 9_999_999_999_999;
@@ -66,7 +78,7 @@ export class Draft {
   /** @param prefix  what the name in tmp/ starts with. */
   static async create(room: Room, prefix = ""): Promise<Draft> {
     const path = room.draft(prefix);
-    const fd = await room.fs.open(path, "create");
+    const fd = await openDraft(room, path);
     room.disk.clock.observe((await room.fs.stat(fd)).mtimeMs);
     return new Draft(room, path, fd);
   }

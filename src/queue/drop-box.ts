@@ -3,7 +3,8 @@
  *
  * The file itself becomes the batch, as it is: no header, one `whole` message. Its slice's name says
  * what a header would have said, the CRC-32 of its content included. So adopting it is one rename,
- * exactly once, whatever its size; and whoever dies before that leaves it in drop/.
+ * exactly once, whatever its size; and whoever dies before that leaves it in drop/. A rename within
+ * drop/ goes before it, to a name used once: a program may drop the next file at the same name.
  *
  * Its program must have written it elsewhere and be done with it: that is what the rename says.
  */
@@ -11,11 +12,14 @@ import { ring } from "../disk/bell.ts";
 import { isErrno } from "../errors.ts";
 import { BLOCK_BYTES } from "../limits.ts";
 import { Checksum } from "../message/checksum.ts";
-import { timeOfId } from "../message/id.ts";
+import { ID_PATTERN, timeOfId } from "../message/id.ts";
 import type { Slice } from "../message/slice.ts";
 import { readAll } from "../disk/durable.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Room } from "./room.ts";
+
+/** What an adopter has named it. */
+const OWN = new RegExp(`^${ID_PATTERN}~`);
 
 /** Files that can be messages: no dot files, which programs and NFS make for themselves. */
 export function isDropped(name: string): boolean {
@@ -43,8 +47,10 @@ async function adopt(room: Room, buckets: Buckets, path: string): Promise<boolea
     throw error;
   }
   try {
-    const { kind, bytes } = await fs.stat(fd);
+    const { kind, bytes, inode } = await fs.stat(fd);
     if (kind !== "file") return false;
+    const own = await ownName(room, path, inode);
+    if (own === undefined) return false;
     const checksum = await checksumOfFile(room, fd, bytes);
     const id = disk.ids.next(await room.now());
     const { ttlMs } = await room.settings();
@@ -64,9 +70,27 @@ async function adopt(room: Room, buckets: Buckets, path: string): Promise<boolea
     };
     // Its program may not have synced it. The rename need not be: before it, the file is in drop/.
     await fs.sync(fd);
-    return (await buckets.place(path, slice)) !== undefined;
+    return (await buckets.place(own, slice)) !== undefined;
   } finally {
     await fs.close(fd);
+  }
+}
+
+/**
+ * Gives the file a name in drop/ that no program uses twice, so that what is renamed later is what
+ * was read; undefined where it is gone, or another file by now. Under that name, too, anyone may adopt it.
+ */
+async function ownName(room: Room, path: string, inode: number): Promise<string | undefined> {
+  const { fs, disk, layout } = room;
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  if (OWN.test(name)) return path;
+  const own = `${layout.drop}/${disk.ids.next(await room.now())}~${name.slice(0, 50)}`;
+  try {
+    await fs.rename(path, own);
+    return (await fs.lstat(own)).inode === inode ? own : undefined;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
   }
 }
 

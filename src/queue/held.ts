@@ -17,7 +17,7 @@
  * whoever takes the lease over drops it first.
  */
 import { ring } from "../disk/bell.ts";
-import { ignore, renameOnce, syncDirectory } from "../disk/durable.ts";
+import { ignore, linkOrCopy, renameOnce, syncDirectory } from "../disk/durable.ts";
 import { isErrno, leaseLost } from "../errors.ts";
 import { formatSlice, partOf, withAttempt } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -154,8 +154,7 @@ export class Held {
   async #link(slice: Slice, part: Slice): Promise<void> {
     const { fs, disk } = this.#room;
     try {
-      // EEXIST: a link whose reply was lost and that was sent again; nobody else makes this name.
-      await ignore(() => fs.link(this.#pathOf(slice), this.#pathOf(part)), "EEXIST");
+      await linkOrCopy(fs, this.#pathOf(slice), this.#pathOf(part), this.#room.draft());
       if (!disk.kind.oneSync) await syncDirectory(fs, this.#lease);
     } catch (error) {
       if (isErrno(error, "ENOENT")) throw this.#lostNow();

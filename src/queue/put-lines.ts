@@ -122,8 +122,11 @@ export class ManyPutter {
   }
 
   async #add(chunk: Uint8Array): Promise<void> {
-    const limit = this.#options.batchMessages ?? BATCH_MESSAGES_DEFAULT;
-    const { maxMessageBytes } = await this.#room.settingsOrCreate();
+    const { maxMessageBytes, maxDepth, maxBytes } = await this.#room.settingsOrCreate();
+    // Where there is a limit a batch is a tenth of it at the most, so that it can be kept to.
+    const asked = this.#options.batchMessages ?? BATCH_MESSAGES_DEFAULT;
+    const limit = maxDepth > 0 ? Math.min(asked, Math.ceil(maxDepth / 10)) : asked;
+    const limitBytes = maxBytes > 0 ? Math.min(BATCH_BYTES, maxBytes / 10) : BATCH_BYTES;
     const isLines = this.#framing === "lines";
     let from = 0;
     let start = 0;
@@ -135,7 +138,7 @@ export class ManyPutter {
       start = at + 1;
       if (!isLines) await this.#appendRecord(chunk.subarray(from, at));
       const bytes = this.#bytes + (isLines ? start - from : 0);
-      if (this.#messages >= limit || bytes >= BATCH_BYTES) {
+      if (this.#messages >= limit || bytes >= limitBytes) {
         if (isLines) await this.#appendLines(chunk.subarray(from, start));
         from = start;
         await this.#close();
@@ -207,6 +210,8 @@ export class ManyPutter {
     const headers = this.#options.headers ?? {};
     const { ttlMs } = await this.#room.settingsOrCreate();
     const slice = await guarded(draft, async () => {
+      // Only now is it known what it holds; the batches that are being synced count already.
+      await this.#admission.admit(messages, draft.bodyBytes, this.#options.waitMs);
       await draft.finish(messages, this.#framing, headers);
       return draft.slice(messages, this.#options, ttlMs);
     });

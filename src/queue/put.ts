@@ -16,6 +16,7 @@ import { commitOnce, dedupPrefix } from "./dedup.ts";
 import { Draft } from "./draft.ts";
 import type { PutOptions } from "./draft.ts";
 import type { Room } from "./room.ts";
+import { DEFAULT_SETTINGS } from "./settings.ts";
 
 export type Body = string | Uint8Array | AsyncIterable<Uint8Array>;
 
@@ -83,7 +84,9 @@ export class Putter {
       const [entry] = this.#groups;
       if (entry === undefined) break;
       const [key, group] = entry;
-      const batch = takeBatch(group.waiting);
+      const { maxDepth } = await this.#room.settingsOrCreate().catch(() => DEFAULT_SETTINGS);
+      const most = maxDepth > 0 ? Math.ceil(maxDepth / 10) : BATCH_MESSAGES_DEFAULT;
+      const batch = takeBatch(group.waiting, Math.min(most, BATCH_MESSAGES_DEFAULT));
       if (group.waiting.length === 0) this.#groups.delete(key);
       try {
         await this.#putBatch(batch, group.options);
@@ -165,10 +168,10 @@ export class Putter {
 }
 
 /** Takes from the front what fits into one batch. */
-function takeBatch(waiting: Waiting[]): Waiting[] {
+function takeBatch(waiting: Waiting[], most: number): Waiting[] {
   let bytes = 0;
   let count = 0;
-  while (count < waiting.length && count < BATCH_MESSAGES_DEFAULT) {
+  while (count < waiting.length && count < most) {
     bytes += waiting[count]!.body.length;
     if (count > 0 && bytes > BATCH_BYTES) break;
     count++;

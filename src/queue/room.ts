@@ -33,12 +33,16 @@ export interface Disk {
   readonly random: () => number;
 }
 
+/** How long settings that were read are used, in ms: so late does a change reach a running program. */
+const SETTINGS_MS = 1000;
+
 export class Room {
   readonly name: string;
   readonly disk: Disk;
   readonly fs: FileSystem;
   readonly layout: QueueLayout;
   #settings: QueueSettings | undefined;
+  #settingsReadMs = 0;
   #drafts = 0;
   readonly #nonce: string;
 
@@ -50,9 +54,13 @@ export class Room {
     this.#nonce = Math.floor(disk.random() * 36 ** 10).toString(36);
   }
 
-  /** The settings as last read. @throws NO_QUEUE, BAD_SETTINGS */
+  /** The settings, as read a moment ago. @throws NO_QUEUE, BAD_SETTINGS */
   async settings(): Promise<QueueSettings> {
-    this.#settings ??= await this.#load();
+    const nowMs = this.disk.clock.monotonicMs();
+    if (this.#settings === undefined || nowMs - this.#settingsReadMs > SETTINGS_MS) {
+      this.#settings = await this.#load();
+      this.#settingsReadMs = nowMs;
+    }
     return this.#settings;
   }
 
@@ -116,6 +124,16 @@ export class Room {
   async now(withinMs = 60_000): Promise<number> {
     if (!this.disk.clock.isFresh(withinMs)) await this.readClock();
     return this.disk.clock.now();
+  }
+
+  /** The same for who only looks: this host's time where no file can be made. */
+  async nowToLook(): Promise<number> {
+    try {
+      return await this.now();
+    } catch (error) {
+      if (!isErrno(error, "EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT")) throw error;
+      return Date.now();
+    }
   }
 
   /** Looks at the disk's clock: makes a file and reads its mtime. */

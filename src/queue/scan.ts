@@ -69,12 +69,18 @@ export class Scanner {
     this.#nextDueMs = Number.POSITIVE_INFINITY;
     const buckets = (await this.#buckets.list()).map((name) => parseBucket(name)!);
     let open: Candidate[] = [];
+    let passedRank = -1;
     for (const [index, bucket] of buckets.entries()) {
-      if (bucket.startMs > nowMs + BUCKET_SLACK_MS) {
+      const isAhead = bucket.startMs > nowMs + BUCKET_SLACK_MS;
+      if (isAhead && bucket.rank === passedRank) {
         this.#nextDueMs = Math.min(this.#nextDueMs, bucket.startMs);
         continue;
       }
-      open.push(...(await this.#listBucket(bucket.name, nowMs)));
+      const due = await this.#listBucket(bucket.name, nowMs);
+      open.push(...due);
+      // The first bucket that lies ahead is looked into all the same: if the disk's clock was set
+      // back, what was put without a delay is in such ones, and ready.
+      if (isAhead && due.length === 0) passedRank = bucket.rank;
       const next = buckets[index + 1];
       const isNextDue = next?.rank === bucket.rank && next.startMs <= nowMs + BUCKET_SLACK_MS;
       const isMine = (name: string): boolean => !isNextDue || name < next.name;

@@ -4,7 +4,7 @@
  * A finding is damage only if it is still there at a second look: a living spool moves while it is
  * read.
  */
-import { listIfThere } from "../disk/durable.ts";
+import { ignore, listIfThere } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import { covers, parseSlice } from "../message/slice.ts";
@@ -165,9 +165,18 @@ export class Verifier {
     for (const name of await listIfThere(this.#room.fs, drop)) {
       const path = `${drop}/${name}`;
       const kind = await this.#kindOf(path);
-      if (kind === undefined || (kind === "file" && isDropped(name))) continue;
+      if (kind === undefined) continue;
+      if (kind === "file" && isDropped(name)) {
+        if (!(await this.#isReadable(path))) this.#find(path, "not readable by this user");
+        continue;
+      }
       this.#find(path, isDropped(name) ? `a ${kind}: it will not be delivered` : "a dot file");
     }
+  }
+
+  async #isReadable(path: string): Promise<boolean> {
+    const { fs } = this.#room;
+    return ignore(async () => fs.close(await fs.open(path, "read")), "EACCES", "EPERM");
   }
 
   /** One message in two places, unless it has moved while we read. */

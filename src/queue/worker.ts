@@ -6,7 +6,8 @@
  * were in hand are lost to them, and their acks fail.
  */
 import { SpoolError } from "../errors.ts";
-import { Consumer, Slot } from "./consumer.ts";
+import { Consumer } from "./consumer.ts";
+import { Slot } from "./slot.ts";
 import type { ConsumerOptions } from "./consumer.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Message } from "./message.ts";

@@ -1,7 +1,8 @@
 /**
  * What there is to know about a queue from names alone. Reads; changes nothing.
  */
-import { listIfThere } from "../disk/durable.ts";
+import { ignore, listIfThere } from "../disk/durable.ts";
+import { SpoolError } from "../errors.ts";
 import { parseSlice } from "../message/slice.ts";
 import { isDropped } from "../queue/drop-box.ts";
 import { addTo, emptyTally } from "../queue/inventory.ts";
@@ -33,8 +34,8 @@ export interface QueueStats {
 
 export async function statsOf(queue: Queue): Promise<QueueStats> {
   const { room } = queue;
-  await room.settings();
-  const nowMs = await nowOf(queue);
+  await checkThere(queue);
+  const nowMs = await room.nowToLook();
   const { ready, scheduled, expired, nextDueMs } = await queue.inventory.count(nowMs);
   const { fs, layout } = room;
   const inFlight = emptyTally();
@@ -48,7 +49,7 @@ export async function statsOf(queue: Queue): Promise<QueueStats> {
   }
   const dead = emptyTally();
   addNames(dead, await fs.list(layout.dead));
-  const dropped = (await listIfThere(fs, layout.drop)).filter(isDropped).length;
+  const dropped = await countDropped(queue);
   return {
     name: queue.name,
     ready: ready.messages + dropped,
@@ -63,13 +64,25 @@ export async function statsOf(queue: Queue): Promise<QueueStats> {
   };
 }
 
-/** The disk's time; this host's where the spool may only be read. */
-async function nowOf(queue: Queue): Promise<number> {
+/** @throws NO_QUEUE. Settings that cannot be read change nothing about what is there. */
+async function checkThere({ room }: Queue): Promise<void> {
   try {
-    return await queue.room.now();
-  } catch {
-    return Date.now();
+    await room.settings();
+  } catch (error) {
+    if (!(error instanceof SpoolError) || error.code !== "BAD_SETTINGS") throw error;
   }
+}
+
+/** Files in the drop box; a link, a directory or a device there is never delivered. */
+async function countDropped({ room }: Queue): Promise<number> {
+  const { fs, layout } = room;
+  let files = 0;
+  for (const name of (await listIfThere(fs, layout.drop)).filter(isDropped)) {
+    await ignore(async () => {
+      if ((await fs.lstat(`${layout.drop}/${name}`)).kind === "file") files++;
+    }, "ENOENT");
+  }
+  return files;
 }
 
 function addNames(tally: Tally, names: readonly string[]): void {

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 
 import { SpoolError } from "../../errors.ts";
 import { parseMessageId } from "../../message/id.ts";
+import { holds } from "../../message/slice.ts";
 import type { Seen } from "../../queue/browse.ts";
 import { look } from "../../queue/browse.ts";
 import type { BulkOptions } from "../../queue/bulk.ts";
@@ -116,12 +117,10 @@ async function show(context: Context, name: string, id: string, options: Options
   if (wanted === undefined) throw new SpoolError("USAGE", `not a message id: ${id}`);
   const queue = await open(context, name, options);
   for await (const found of queue.browse("dead")) {
-    const { batch, first, count: messages } = found.slice;
-    if (batch !== wanted.batch) continue;
-    if (wanted.index < first || wanted.index >= first + messages) continue;
+    if (found.slice.batch !== wanted.batch || !holds(found.slice, wanted.index)) continue;
     const death = await queue.reasonOf(found.name);
     for await (const seen of look(queue.room, found, context.say)) {
-      if (seen.id !== id && seen.id !== batch) continue;
+      if (parseMessageId(seen.id)?.index !== wanted.index) continue;
       await print(context, seen, death, options);
       return;
     }
@@ -167,12 +166,14 @@ async function print(
 }
 
 async function bulkOptions(queue: Queue, ids: string[], options: Options): Promise<BulkOptions> {
-  for (const id of ids) {
-    if (parseMessageId(id) === undefined) throw new SpoolError("USAGE", `not a message id: ${id}`);
-  }
+  const wanted = ids.map((id) => {
+    const parsed = parseMessageId(id);
+    if (parsed === undefined) throw new SpoolError("USAGE", `not a message id: ${id}`);
+    return parsed;
+  });
   return {
     states: ["dead"],
-    ...(ids.length > 0 && { ids: new Set(ids) }),
+    ...(wanted.length > 0 && { ids: wanted }),
     ...(options.max !== undefined && { max: options.max }),
     ...(options.older !== undefined && { beforeMs: (await queue.room.now()) - options.older }),
     ...(options.dryRun && { isDryRun: true }),

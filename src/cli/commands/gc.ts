@@ -1,6 +1,8 @@
 /** spool gc — take over from the dead, sweep, expire. */
 import type { Command } from "commander";
 
+import { fromErrno, SpoolError } from "../../errors.ts";
+import type { SweepResult } from "../../queue/sweep.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { plain, table } from "../format.ts";
 import { command, examples, parseQueue } from "../options.ts";
@@ -28,8 +30,19 @@ async function gc(
   const spool = await context.open(options);
   const output = context.outputOf(options);
   const rows: string[][] = [];
-  for (const name of names.length > 0 ? names : await spool.queueNames()) {
-    const swept = await spool.queue(name).sweep(context.say);
+  const all = names.length > 0 ? names : await spool.queueNames();
+  for (const name of all) {
+    let swept: SweepResult;
+    try {
+      swept = await spool.queue(name).sweep(context.say);
+    } catch (thrown) {
+      const error = fromErrno(thrown);
+      if (all.length === 1 || !(error instanceof SpoolError)) throw thrown;
+      // One queue that cannot be swept does not keep us from the others.
+      context.say(`${name}: ${error.message}  [${error.code}]`);
+      context.exitCode = error.exitCode;
+      continue;
+    }
     if (output === "json") await context.write(`${JSON.stringify({ queue: name, ...swept })}\n`);
     const { leases, reclaimed, dead, expired, strays, keys, dropped } = swept;
     rows.push([name, ...[leases, reclaimed, dead, expired, strays, keys, dropped].map(String)]);

@@ -163,9 +163,15 @@ async function report(
 ): Promise<void> {
   const { id, duplicate } = await queue.put(body, putOptions);
   const isJson = context.outputOf(options) === "json";
-  await context.write(
-    isJson ? `${JSON.stringify({ id, queue: queue.name, duplicate })}\n` : `${id}\n`,
-  );
+  const said = isJson ? JSON.stringify({ id, queue: queue.name, duplicate }) : id;
+  try {
+    await context.write(`${said}\n`);
+  } catch (error) {
+    if (!(error instanceof SpoolError)) throw error;
+    throw new SpoolError("IO", `message ${id} is safe, but stdout did not take its id`, "", {
+      cause: error,
+    });
+  }
 }
 
 async function* joined(start: Buffer, fd: number): AsyncGenerator<Buffer> {

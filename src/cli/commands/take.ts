@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { writeOut } from "../../disk/stdio.ts";
 import { isErrno, SpoolError } from "../../errors.ts";
 import type { Consumer } from "../../queue/consumer.ts";
-import { Slot } from "../../queue/consumer.ts";
+import { Slot } from "../../queue/slot.ts";
 import type { Message } from "../../queue/message.ts";
 import type { Queue } from "../../queue/queue.ts";
 import { PipeClosed, STDOUT } from "../context.ts";
