@@ -76,8 +76,7 @@ export async function syncDirectory(fs: FileSystem, path: string): Promise<void>
 /**
  * Moves the open, fully written file `from` to its final name, durably.
  *
- * `move` does the rename and answers with the final path; it may have to make a directory first,
- * which it then names in `madeDirectories` (innermost first).
+ * `move` does the rename and answers with the final path.
  *
  * @throws whatever fails. If the move itself had happened it is undone, so that nothing is visible;
  *   where a consumer was faster than the failing fsync, the message is delivered although the
@@ -87,20 +86,25 @@ export async function commitFile(
   disk: Durability,
   fd: number,
   from: string,
-  move: () => Promise<{ path: string; madeDirectories: readonly string[] }>,
+  move: () => Promise<string>,
 ): Promise<string> {
   if (!disk.kind.oneSync) await disk.fs.sync(fd);
-  const { path, madeDirectories } = await move();
+  const path = await move();
   try {
     if (disk.kind.oneSync) {
       await disk.fs.sync(fd);
     } else {
       await syncDirectory(disk.fs, dirname(path));
-      for (const made of madeDirectories) await syncDirectory(disk.fs, dirname(made));
+      // Somebody may have made that directory and died before its own name was safe.
+      await syncDirectory(disk.fs, dirname(dirname(path)));
     }
   } catch (error) {
     // What fails now is nothing beside what failed before: the caller is told of that.
-    await Promise.resolve(disk.fs.rename(path, from)).catch(() => {});
+    try {
+      await disk.fs.rename(path, from);
+    } catch {
+      // A consumer was faster, or the disk fails again.
+    }
     throw error;
   }
   return path;

@@ -54,11 +54,6 @@ export function bucketFor(sorted: readonly string[], key: string): string | unde
   return found !== undefined && found[0] === key[0] ? found : undefined;
 }
 
-export interface Placed {
-  readonly path: string;
-  readonly madeDirectories: readonly string[];
-}
-
 export class Buckets {
   readonly #room: Room;
   #names: string[] = [];
@@ -77,32 +72,30 @@ export class Buckets {
   }
 
   /**
-   * Renames `from` into the right bucket; undefined where `from` is not there (any more).
+   * Renames `from` into the right bucket, and returns its path there; undefined where `from` is not there (any more).
    *
    * @param bucket  the one that it came from, where it goes back with its place unchanged.
    * @throws whatever rename or mkdir throw, ENOENT excepted.
    */
-  async place(from: string, slice: Slice, bucket?: string): Promise<Placed | undefined> {
+  async place(from: string, slice: Slice, bucket?: string): Promise<string | undefined> {
     const { fs, layout } = this.#room;
     let target = bucket ?? (await this.#choose(slice));
-    const madeDirectories: string[] = [];
     for (;;) {
       const path = `${layout.bucket(target)}/${formatSlice(slice)}`;
       try {
         await fs.rename(from, path);
-        return { path, madeDirectories };
+        return path;
       } catch (error) {
         if (!isErrno(error, "ENOENT")) throw error;
         // On a shared disk the rename may have worked and its reply been lost. Not so where the
         // lease that it came from was taken away.
         if (this.#room.disk.kind.shared && (await ignore(() => fs.lstat(path), "ENOENT"))) {
           const isOurs = await ignore(() => fs.lstat(dirname(from)), "ENOENT");
-          return isOurs ? { path, madeDirectories } : undefined;
+          return isOurs ? path : undefined;
         }
         if (!(await ignore(() => fs.lstat(from), "ENOENT"))) return undefined;
       }
-      if (await this.#make(target)) madeDirectories.push(layout.bucket(target));
-      else target = await this.#choose(slice);
+      if (!(await this.#make(target))) target = await this.#choose(slice);
     }
   }
 

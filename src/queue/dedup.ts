@@ -16,6 +16,8 @@
  * once, because its source is there only once. So the key's message is delivered exactly once,
  * whoever dies when, and every put that says success has seen to it that it is durable.
  */
+import { dirname } from "node:path";
+
 import { ring } from "../disk/bell.ts";
 import { ignore, listIfThere, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
@@ -100,7 +102,9 @@ async function finish(
   }
   const placed = await buckets.place(keyed, slice);
   if (placed !== undefined) await ring(fs, layout.bell);
-  if (sync === "disk") await syncMarker(room, `${layout.dedup}/${next}/${hash}`, placed?.path);
+  if (sync === "disk") {
+    await syncMarker(room, buckets, `${layout.dedup}/${next}/${hash}`, slice.batch);
+  }
   return slice.batch;
 }
 
@@ -164,8 +168,9 @@ async function finishRival(
   // It is not in tmp/ any more: it was delivered, or has given way and taken its marker along.
   // Its name is in its header.
   try {
-    if (sync === "disk") await syncMarker(room, marker, undefined);
-    return await idInHeader(room, marker, rival);
+    const id = await idInHeader(room, marker, rival);
+    if (sync === "disk" && id !== undefined) await syncMarker(room, buckets, marker, id);
+    return id;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
     throw error;
@@ -198,8 +203,13 @@ async function idInHeader(room: Room, path: string, inode: number): Promise<stri
 }
 
 /** Makes the batch and its names durable, through any one of its names. */
-async function syncMarker(room: Room, marker: string, placed: string | undefined): Promise<void> {
-  const { fs, disk } = room;
+async function syncMarker(
+  room: Room,
+  buckets: Buckets,
+  marker: string,
+  batch: string,
+): Promise<void> {
+  const { fs, disk, layout } = room;
   const fd = await fs.open(marker, "read");
   try {
     await fs.sync(fd);
@@ -207,9 +217,16 @@ async function syncMarker(room: Room, marker: string, placed: string | undefined
     await fs.close(fd);
   }
   if (disk.kind.oneSync) return;
-  await syncDirectory(fs, marker.slice(0, marker.lastIndexOf("/")));
-  await syncDirectory(fs, room.layout.dedup);
-  if (placed !== undefined) await syncDirectory(fs, placed.slice(0, placed.lastIndexOf("/")));
+  const directories = [dirname(marker), layout.dedup, layout.ready];
+  // Whoever has placed it may have died before its name there was safe: look for it.
+  for (const bucket of await buckets.list()) {
+    const path = layout.bucket(bucket);
+    const names = await listIfThere(fs, path);
+    if (names.some((name) => name.includes(batch))) directories.push(path);
+  }
+  for (const directory of directories) {
+    await ignore(() => syncDirectory(fs, directory), "ENOENT");
+  }
 }
 
 /** For the sweeper: finishes the batch of a dead writer, or removes it where it was not marked. */

@@ -4,6 +4,8 @@
  * Everything that a test may want to replace comes in here, once: file system, clock, process
  * table, chance. There is no state in modules.
  */
+import { dirname } from "node:path";
+
 import { makeBell } from "../disk/bell.ts";
 import {
   ignore,
@@ -98,9 +100,9 @@ export class Room {
     for (const directory of layout.directories) await makeDirectory(fs, directory);
     await makeBell(fs, layout.bell);
     if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) return false;
-    // Last, because it is what says that the queue is there.
+    for (const directory of [...made, layout.ready]) await syncDirectory(fs, dirname(directory));
+    // Last, because it is what says that the queue is there: whoever sees it need not sync the rest.
     await saveSettings(this.disk, layout.settings, settings, this.draft());
-    for (const directory of made) await syncDirectory(fs, `${directory}/..`);
     return true;
   }
 

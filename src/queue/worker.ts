@@ -6,12 +6,14 @@
  * were in hand are lost to them, and their acks fail.
  */
 import { SpoolError } from "../errors.ts";
+import { timeOfId } from "../message/id.ts";
 import { Consumer } from "./consumer.ts";
 import { Slot } from "./slot.ts";
 import type { ConsumerOptions } from "./consumer.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Message } from "./message.ts";
 import type { Room } from "./room.ts";
+import { Turnstile } from "./turnstile.ts";
 
 export interface ConsumeOptions extends ConsumerOptions {
   /** Ends the loop. What is still held goes back without counting an attempt. */
@@ -129,6 +131,7 @@ class Worker {
   readonly #options: WorkOptions;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
+  readonly #turnstile = new Turnstile();
 
   constructor(room: Room, consumer: Consumer, handler: Handler, options: WorkOptions) {
     this.#room = room;
@@ -145,21 +148,16 @@ class Worker {
     const { maxMessages = Number.POSITIVE_INFINITY } = this.#options;
     try {
       while (!this.#signal.aborted && this.#started < maxMessages) {
-        this.#started++;
-        const message = await nextOf(slot);
-        if (message === undefined) {
-          this.#started--;
-          if (!(await this.#wait())) return;
+        if (this.#turnstile.opening !== undefined) {
+          // What this slot holds would count as tried if the one that works alone kills us.
+          await this.#quietly(() => slot.close(), undefined);
+          await this.#turnstile.opening;
           continue;
         }
-        if (this.#signal.aborted) {
-          await this.#quietly(() => message.giveBack(), message);
-          return;
-        }
-        this.#running++;
-        await this.#handle(message);
-        this.#running--;
-        this.handled++;
+        this.#started++;
+        const outcome = await this.#turnstile.pass(() => this.#next(slot));
+        if (outcome !== "handled") this.#started--;
+        if (outcome === "empty" && !(await this.#wait())) return;
       }
     } catch (error) {
       this.#stop.abort();
@@ -167,6 +165,35 @@ class Worker {
     } finally {
       await this.#quietly(() => slot.close(), undefined);
     }
+  }
+
+  /** Claims the next message and has it handled, in company or alone. */
+  async #next(slot: Slot): Promise<"handled" | "given back" | "empty"> {
+    const message = await nextOf(slot);
+    if (message === undefined) return "empty";
+    const isAlone = await this.#isSuspect(message);
+    if (this.#signal.aborted || (isAlone && this.#turnstile.opening !== undefined)) {
+      await this.#quietly(() => message.giveBack(), message);
+      return "given back";
+    }
+    const handle = async (): Promise<void> => {
+      this.#running++;
+      await this.#handle(message);
+      this.#running--;
+      this.handled++;
+    };
+    await (isAlone ? this.#turnstile.alone(handle) : handle());
+    return "handled";
+  }
+
+  /** True for what has lost all its consumers so far and has one attempt left: see turnstile.ts. */
+  async #isSuspect({ attempt, held }: Message): Promise<boolean> {
+    const { maxAttempts } = await this.#room.settings();
+    const { concurrency = 1 } = this.#options;
+    if (concurrency === 1 || attempt === 1 || attempt !== maxAttempts) return false;
+    // A nack would have given it another time: what it was put with says that there was none.
+    const { visibleMs, batch } = held.slice!;
+    return visibleMs === timeOfId(batch);
   }
 
   async #wait(): Promise<boolean> {

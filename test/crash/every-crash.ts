@@ -9,6 +9,7 @@
 import { expect } from "vitest";
 
 import { dyingAfter } from "../helpers/crashing-file-system.ts";
+import { Slot } from "../../src/queue/slot.ts";
 import type { Message } from "../../src/queue/message.ts";
 import type { Queue } from "../../src/queue/queue.ts";
 import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
@@ -68,7 +69,7 @@ async function crashes(dir: string, verb: Verb, knowsTheDead: boolean): Promise<
       },
       { before: dyingAfter(limit), aheadMs: verb.aheadMs ?? 0 },
     );
-    await recover(world, told, where, verb, knowsTheDead);
+    await recover(world, told, verb, { where, knowsTheDead, isWhole: !hasDied });
     if (!hasDied) return limit;
   }
 }
@@ -77,31 +78,46 @@ export function settingsOf({ settings = {} }: Pick<Verb, "settings">): QueueSett
   return { ...DEFAULT_SETTINGS, leaseMs: 3600_000, backoffBaseMs: 0, backoffCapMs: 0, ...settings };
 }
 
+export interface Before {
+  /** What happened, for the message of a test that fails. */
+  readonly where: string;
+  readonly knowsTheDead?: boolean;
+  /** True where nobody has died: then there is nothing to wait for. */
+  readonly isWhole?: boolean;
+  /** What was found already. */
+  readonly found?: Map<string, Place[]>;
+}
+
 /** The next processes; then everything is where it may be, and nothing else is there. */
 export async function recover(
   world: World,
   told: Told,
-  where: string,
   verb: Pick<Verb, "after" | "isHandedOut" | "aheadMs" | "findings">,
-  knowsTheDead: boolean,
-  found = new Map<string, Place[]>(),
+  { where, knowsTheDead = false, isWhole = false, found = new Map() }: Before,
 ): Promise<void> {
   const { aheadMs = 0, after, isHandedOut = false, findings = [] } = verb;
+  const isSound = async (queue: Queue): Promise<void> => {
+    const { findings: problems } = await queue.verify();
+    const said = problems.map(({ path, problem }) => `${path}: ${problem}`);
+    expect(said, where).toEqual(findings.map((pattern) => expect.stringMatching(pattern)));
+  };
+  const isClean = (when: string): void => {
+    if (knowsTheDead && !isHandedOut) expect(leftIn(world, SHORT_LIVED), when).toEqual([]);
+  };
   const take = async ({ spool, queue }: Process): Promise<void> => {
+    const other = (await spool.queueNames()).includes("other") ? spool.queue("other") : undefined;
     await queue.sweep();
+    await other?.sweep();
+    isClean(`left after a sweep, ${where}`);
     await drain(queue, "ready", found);
-    if ((await spool.queueNames()).includes("other")) {
-      await spool.queue("other").sweep();
-      await drain(spool.queue("other"), "other queue", found);
-    }
+    if (other !== undefined) await drain(other, "other queue", found);
   };
   await world.run(
     async (process) => {
       await after?.(process, told, world);
       await take(process);
-      if (knowsTheDead && !isHandedOut) {
-        expect(leftIn(world, SHORT_LIVED), `left soon after, ${where}`).toEqual([]);
-      }
+      isClean(`left soon after, ${where}`);
+      if (isWhole) await isSound(process.queue);
     },
     { aheadMs: aheadMs + SOON_MS },
   );
@@ -115,24 +131,27 @@ export async function recover(
         const { reason } = await process.queue.reasonOf(seen.found.name);
         expect(reason, where).not.toMatch(/^unknown/);
       }
-      const { findings: problems } = await process.queue.verify();
-      const said = problems.map(({ path, problem }) => `${path}: ${problem}`);
-      expect(said, where).toEqual(findings.map((pattern) => expect.stringMatching(pattern)));
+      await isSound(process.queue);
     },
     { aheadMs: aheadMs + MUCH_LATER_MS },
   );
   expect(told.complaints(found), where).toEqual([]);
 }
 
+/** Takes what is ready now. Unlike a program it does not wait for what others may give back. */
 export async function drain(
   queue: Queue,
   place: Place,
   found: Map<string, Place[]>,
 ): Promise<void> {
-  for await (const message of queue.messages({ untilEmpty: true })) {
+  const consumer = queue.consumer("beating");
+  const slot = new Slot(consumer, queue.room);
+  for (let message = await slot.next(); message; message = await slot.next()) {
     note(found, await text(message), place);
     await message.ack();
   }
+  await slot.close();
+  await consumer.close();
 }
 
 function note(found: Map<string, Place[]>, payload: string, place: Place): void {

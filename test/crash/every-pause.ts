@@ -3,7 +3,7 @@
  * work; then it goes on to its end.
  *
  * As every-crash.ts, but nobody dies: two processes are at it at once, and the rival gets in between
- * any two calls. A rival that takes all comes when the leases of the other one are over.
+ * any two calls. If not said otherwise it comes when the leases of the other one are over.
  */
 import { drain, recover, settingsOf } from "./every-crash.ts";
 import type { Act, Verb } from "./every-crash.ts";
@@ -18,9 +18,10 @@ export async function everyPause(
   dir: string,
   verb: Verb,
   rival: Act | "take all",
+  rivalAheadMs = AFTER_LEASE_MS,
 ): Promise<number> {
   for (let at = 1; ; at++) {
-    const world = new World(`${dir}-${at}`, false, verb.type ?? EXT4);
+    const world = new World(`${dir}/${at}`, false, verb.type ?? EXT4);
     const told = new Told();
     const found = new Map<string, Place[]>();
     await world.run(async (process) => {
@@ -33,7 +34,7 @@ export async function everyPause(
       await drain(queue, "ready", found);
     };
     const act = rival === "take all" ? takeAll : rival;
-    const aheadMs = (verb.aheadMs ?? 0) + AFTER_LEASE_MS;
+    const aheadMs = (verb.aheadMs ?? 0) + rivalAheadMs;
     let where = "";
     const pause = async (before: string): Promise<void> => {
       where = `paused before call ${at}: ${before}`;
@@ -48,7 +49,7 @@ export async function everyPause(
         before: (call, name, path) => (call === at ? pause(`${name} ${path}`) : undefined),
       },
     );
-    await recover(world, told, where, verb, false, found);
+    await recover(world, told, verb, { where, found });
     if (where === "") return at - 1;
   }
 }

@@ -98,7 +98,7 @@ describe("a claim that was handed out", () => {
   });
 
   test("is buried once, with its reason", async ({ dir }) => {
-    expect(await everyCrash(dir, reject)).toEqual([17, 17]);
+    expect(await everyCrash(dir, reject)).toEqual([18, 18]);
   });
 
   test("is held longer or not, and runs out in the end", async ({ dir }) => {

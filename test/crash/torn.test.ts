@@ -76,7 +76,12 @@ describe.for(Object.keys(WRITES))("a file of %s", (kind) => {
       told.done("nowhere", payloads);
       await world.run(async (process) => behind(process, told, world));
 
-      await recover(world, told, how, { findings: [/dead letter: /] }, true);
+      await recover(
+        world,
+        told,
+        { findings: [/dead letter: /] },
+        { where: how, knowsTheDead: true },
+      );
 
       await world.run(async ({ queue }) => {
         const reasons: string[] = [];
