@@ -57,7 +57,7 @@ describe("who makes a queue and dies at any call", () => {
       expect((await spool.queue("other").settings()).leaseMs).toBe(3600_000);
       expect((await spool.queue("other").verify()).findings).toEqual([]);
     };
-    expect(await everyCrash(dir, { life, after })).toEqual([23, 23]);
+    expect(await everyCrash(dir, { life, after })).toEqual([26, 26]);
   });
 
   test("leaves the settings as they were or as they should be", async ({ dir }) => {
