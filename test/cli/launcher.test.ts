@@ -1,0 +1,180 @@
+/**
+ * Goal: `spool` starts from wherever and however it is called, with the Node that it needs, or says in
+ * one line what it lacks.
+ *
+ * Method: bin/spool by path, by links, through npm, on a PATH with an old Node, with none.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { chmod, cp, mkdir, symlink, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+
+import { describe, expect } from "vitest";
+
+import { expectFailure, ROOT, SPOOL, test } from "../helpers/cli.ts";
+import type { Cli } from "../helpers/cli.ts";
+
+const VERSION = /^dirspool \d+\.\d+\.\d+/;
+
+/** The Node that Linux distributions have, which is too old for us; undefined where there is none. */
+const OLD_NODE = ["/usr/bin/node", "/usr/local/bin/node"].find((path) => {
+  const { stdout } = spawnSync(path, ["-p", "process.versions.node"], { encoding: "utf8" });
+  return Number.parseInt(stdout ?? "99", 10) < 24;
+});
+
+describe("called", () => {
+  test("by its absolute path, from any directory", async ({ cli }) => {
+    for (const cwd of ["/", cli.dir, ROOT, dirname(SPOOL)]) {
+      expect(await cli.ok(["-V"], { cwd })).toMatch(VERSION);
+    }
+  });
+
+  test("by a relative path", async ({ cli }) => {
+    for (const [cwd, path] of [
+      [ROOT, "bin/spool"],
+      [ROOT, "./bin/../bin/spool"],
+      [dirname(SPOOL), "./spool"],
+      [`${ROOT}/src/cli`, "../../bin/spool"],
+    ] as const) {
+      const ended = await cli.sh(`${path} -V`, { cwd });
+      expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(VERSION) as string });
+    }
+  });
+
+  test("through links: absolute, relative, chained, and on the PATH", async ({ cli }) => {
+    await mkdir(`${cli.dir}/a/b`, { recursive: true });
+    await symlink(SPOOL, `${cli.dir}/a/absolute`);
+    await symlink("../absolute", `${cli.dir}/a/b/relative`);
+    await symlink("a/b/relative", `${cli.dir}/chained`);
+    await symlink(ROOT, `${cli.dir}/a/checkout`);
+    await symlink("checkout/bin/spool", `${cli.dir}/a/through`);
+    for (const path of ["a/absolute", "a/b/relative", "chained", "a/through"]) {
+      for (const [cwd, word] of [
+        ["/", `${cli.dir}/${path}`],
+        [cli.dir, `./${path}`],
+        [dirname(`${cli.dir}/${path}`), `./${path.slice(path.lastIndexOf("/") + 1)}`],
+      ] as const) {
+        const ended = await cli.sh(`'${word}' -V`, { cwd });
+        expect([word, ended.code, ended.stderr]).toEqual([word, 0, ""]);
+        expect(ended.stdout).toMatch(VERSION);
+      }
+    }
+    const onPath = { cwd: "/", env: { PATH: `${cli.dir}/a/b:/usr/bin:/bin` } };
+    expect(await cli.sh("relative -V", onPath)).toMatchObject({ code: 0 });
+    // An empty entry of the PATH is the directory one is in; $0 has no slash then in some shells.
+    const here = { cwd: `${cli.dir}/a/b`, env: { PATH: ":/usr/bin:/bin" } };
+    expect(await cli.sh("relative -V", here)).toMatchObject({ code: 0, stderr: "" });
+    expect(await cli.sh("/bin/sh relative -V", here)).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("by npm exec and npx in the checkout", async ({ cli }) => {
+    for (const words of [
+      ["npm", "exec", "--offline", "--", "spool", "-V"],
+      ["npx", "--offline", "spool", "-V"],
+    ]) {
+      const ended = await cli.sh(words.join(" "), { cwd: ROOT });
+      expect([ended.code, ended.stderr]).toEqual([0, ""]);
+      expect(ended.stdout).toMatch(VERSION);
+    }
+  });
+
+  test("with spaces and odd letters in its path and in its arguments", async ({ cli }) => {
+    const home = `${cli.dir}/a b'c"ü$`;
+    await mkdir(home);
+    await symlink(SPOOL, `${home}/spool`);
+    await cli.launch(`${home}/spool`, ["put", "q", "-m", "a  b'\"$x\n*"]).read().ended;
+    expect(await cli.ok(["take", "q"])).toBe("a  b'\"$x\n*");
+  });
+
+  test("passes signals and the exit code on: it becomes the program", async ({ cli }) => {
+    await cli.ok(["queue", "create", "q"]);
+    expect((await cli.run(["take", "q"])).code).toBe(75);
+    const running = cli.start(["take", "q", "--wait", "20s"]);
+    running.kill("SIGKILL");
+    expect(await running.ended).toMatchObject({ code: null, signal: "SIGKILL" });
+    expect(cli.living()).toEqual([]);
+  });
+});
+
+/** A copy without node_modules, as if it had been unpacked by hand. */
+async function unpacked(cli: Cli): Promise<string> {
+  const home = `${cli.dir}/unpacked`;
+  await cp(`${ROOT}/bin`, `${home}/bin`, { recursive: true });
+  await cp(`${ROOT}/dist`, `${home}/dist`, { recursive: true });
+  await cp(`${ROOT}/package.json`, `${home}/package.json`);
+  return `${home}/bin/spool`;
+}
+
+describe("the Node that it takes", () => {
+  test("is its own, where the PATH has only an old one", async ({ cli, skip }) => {
+    if (OLD_NODE === undefined) skip("there is no old Node here");
+    const path = `${cli.dir}/path`;
+    await mkdir(path);
+    await symlink(OLD_NODE!, `${path}/node`);
+    expect(await cli.ok(["-V"], { env: { PATH: path } })).toMatch(VERSION);
+    await cli.ok(["put", "q", "-m", "x"], { env: { PATH: path } });
+  });
+
+  test("is its own, where the PATH has none", async ({ cli }) => {
+    expect(await cli.ok(["-V"], { env: { PATH: "" } })).toMatch(VERSION);
+  });
+
+  test("is beside it, where npm has put both into one node_modules", async ({ cli }) => {
+    const modules = `${cli.dir}/node_modules`;
+    await cp(dirname(await unpacked(cli)), `${modules}/dirspool/bin`, { recursive: true });
+    await cp(`${ROOT}/dist`, `${modules}/dirspool/dist`, { recursive: true });
+    await mkdir(`${modules}/.bin`);
+    await mkdir(`${modules}/node/bin`, { recursive: true });
+    await symlink(process.execPath, `${modules}/node/bin/node`);
+    await symlink("../dirspool/bin/spool", `${modules}/.bin/spool`);
+    const ended = await cli.sh(`${modules}/.bin/spool -V`, { env: { PATH: "/usr/bin:/bin" } });
+    expect([ended.code, ended.stderr]).toEqual([0, ""]);
+  });
+
+  test("is the PATH's, where that is new enough", async ({ cli }) => {
+    const spool = await unpacked(cli);
+    const env = { PATH: dirname(process.execPath) };
+    const ended = await cli.launch("/bin/sh", [spool, "-V"], { env }).read().ended;
+    expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(VERSION) as string });
+  });
+
+  test("is nowhere: 78, and one line says what is needed", async ({ cli }) => {
+    const spool = await unpacked(cli);
+    const env = { PATH: "" };
+    const ended = await cli.launch("/bin/sh", [spool, "-V"], { env }).read().ended;
+    expectFailure(ended, 78, /^spool: needs Node 24 or newer: there is no node on the PATH\n$/);
+    expect(ended.stdout).toBe("");
+  });
+
+  test("is too old: 78, and one line says so; nothing is made", async ({ cli, skip }) => {
+    if (OLD_NODE === undefined) skip("there is no old Node here");
+    const spool = await unpacked(cli);
+    await mkdir(`${cli.dir}/path`);
+    await symlink(OLD_NODE!, `${cli.dir}/path/node`);
+    const env = { PATH: `${cli.dir}/path` };
+    for (const words of [["-V"], ["put", "q", "-m", "x"]]) {
+      const ended = await cli.launch("/bin/sh", [spool, ...words], { env }).read().ended;
+      expectFailure(ended, 78, /^spool: needs Node 24 or newer; this is v\d+\..*\n$/);
+      expect(ended.stdout).toBe("");
+    }
+    expect(existsSync(cli.spool)).toBe(false);
+  });
+
+  test("does not matter where it is not built: 78, in one line", async ({ cli }) => {
+    await cp(`${ROOT}/bin`, `${cli.dir}/bare/bin`, { recursive: true });
+    const ended = await cli.launch("/bin/sh", [`${cli.dir}/bare/bin/spool`]).read().ended;
+    expectFailure(ended, 78, /^spool: not built yet: .*\n$/);
+  });
+
+  test("is not a program that only looks like it", async ({ cli }) => {
+    // Not executable: passed over, as a PATH search does.
+    const spool = await unpacked(cli);
+    await mkdir(`${cli.dir}/path`);
+    await writeFile(`${cli.dir}/path/node`, "#!/bin/sh\nexit 1\n");
+    await chmod(`${cli.dir}/path/node`, 0o644);
+    const env = { PATH: `${cli.dir}/path` };
+    const ended = await cli.launch("/bin/sh", [spool, "-V"], { env }).read().ended;
+    expect(ended.code).not.toBe(0);
+    expect(ended.stdout).toBe("");
+  });
+});
