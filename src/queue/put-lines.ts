@@ -8,7 +8,7 @@
 import { BATCH_BYTES, BATCH_MESSAGES_DEFAULT, RECORD_BYTES } from "../limits.ts";
 import { encodeRecord } from "../message/batch.ts";
 import type { Framing } from "../message/batch.ts";
-import { SpoolError } from "../errors.ts";
+import { fromErrno, SpoolError } from "../errors.ts";
 import type { Admission } from "./admission.ts";
 import type { Buckets } from "./buckets.ts";
 import { Draft } from "./draft.ts";
@@ -103,7 +103,7 @@ export class ManyPutter {
       await Promise.all(this.#syncing);
       await this.#draft?.discard();
       this.#draft = undefined;
-      throw error;
+      throw fromErrno(error);
     }
     return this.#safe;
   }

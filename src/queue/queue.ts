@@ -1,5 +1,6 @@
 /** A queue: competing consumers share its messages, each of which goes to exactly one of them. */
 import { ring } from "../disk/bell.ts";
+import { fromErrno } from "../errors.ts";
 import { Admission } from "./admission.ts";
 import type { Warn } from "./aside.ts";
 import { browse, look } from "./browse.ts";
@@ -54,8 +55,12 @@ export class Queue {
    *
    * @throws BAD_HEADER, MESSAGE_TOO_LARGE, QUEUE_FULL, DISK_FULL, IO: then nothing was added.
    */
-  put(body: Body, options?: PutOptions): Promise<PutResult> {
-    return this.#putter.put(body, options);
+  async put(body: Body, options?: PutOptions): Promise<PutResult> {
+    try {
+      return await this.#putter.put(body, options);
+    } catch (error) {
+      throw fromErrno(error);
+    }
   }
 
   /** Adds every line of a stream, or what ends with a NUL; `run` it. */
@@ -67,13 +72,21 @@ export class Queue {
    * Messages one by one, for `for await`. Settle each with `ack`, `nack` or `reject`; what was not
    * settled when the loop ends goes back.
    */
-  messages(options: ConsumeOptions = {}): AsyncGenerator<Message> {
-    return messagesOf(this.room, this.buckets, options);
+  async *messages(options: ConsumeOptions = {}): AsyncGenerator<Message> {
+    try {
+      yield* messagesOf(this.room, this.buckets, options);
+    } catch (error) {
+      throw fromErrno(error);
+    }
   }
 
   /** Runs `handler` for each message until the signal aborts; resolves with how many there were. */
-  work(handler: Handler, options: WorkOptions = {}): Promise<number> {
-    return workOn(this.room, this.buckets, handler, options);
+  async work(handler: Handler, options: WorkOptions = {}): Promise<number> {
+    try {
+      return await workOn(this.room, this.buckets, handler, options);
+    } catch (error) {
+      throw fromErrno(error);
+    }
   }
 
   /** A consumer by hand: claims of many messages at once. */
