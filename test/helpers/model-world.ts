@@ -12,7 +12,8 @@ import { SpoolError } from "../../src/errors.ts";
 import type { FileSystem } from "../../src/disk/file-system.ts";
 import { timeOfId } from "../../src/message/id.ts";
 import type { State } from "../../src/queue/browse.ts";
-import { Consumer, Slot } from "../../src/queue/consumer.ts";
+import { Consumer } from "../../src/queue/consumer.ts";
+import { Slot } from "../../src/queue/slot.ts";
 import type { Message } from "../../src/queue/message.ts";
 import type { PutOptions } from "../../src/queue/draft.ts";
 import { parseReceipt } from "../../src/queue/receipt.ts";
@@ -291,7 +292,10 @@ export class World {
     const said = await putter.run(chunks());
     assert.equal(said.messages, payloads.length);
     const fresh = await this.#discover(queue);
-    assert.deepEqual(fresh.map(({ payload }) => payload), payloads);
+    assert.deepEqual(
+      fresh.map(({ payload }) => payload),
+      payloads,
+    );
     const perBatch = Map.groupBy(fresh, ({ id }) => id.split(".")[0]);
     assert.equal(perBatch.size, Math.ceil(payloads.length / many.batchMessages));
     assert.equal(said.batches, perBatch.size);
@@ -325,11 +329,12 @@ export class World {
     this.models[queue].dropped.set(name, payload);
   }
 
-  /** After an act that adopts what was dropped: every file is a message now. */
-  async #adopted(queue: QueueName): Promise<void> {
+  /** After an act that adopts what was dropped, or may: every file is a message now, or none. */
+  async #adopted(queue: QueueName, isSure = true): Promise<void> {
     const model = this.models[queue];
     if (model.dropped.size === 0) return;
     const fresh = await this.#discover(queue);
+    if (!isSure && fresh.length === 0) return;
     assert.deepEqual(
       fresh.map(({ payload }) => payload).toSorted(),
       [...model.dropped.values()].toSorted(),
@@ -366,6 +371,16 @@ export class World {
       actor.run = undefined;
     }
     await this.#claim(actor);
+  }
+
+  /** Several messages, each acked but the last: a consumer that is fast claims many at once. */
+  async work(who: number, times: number): Promise<void> {
+    for (let n = 0; n < times; n++) {
+      await this.next(who);
+      const actor = this.actors[who]!;
+      if (actor.current === undefined || n === times - 1) return;
+      await this.settle(who, actor.inHand.indexOf(actor.current), { do: "ack" });
+    }
   }
 
   async #nextOfRun(actor: Actor, run: string[]): Promise<void> {
@@ -407,7 +422,8 @@ export class World {
     const wasLive = this.#isLive(actor.queue, believed);
     let message: Message | undefined;
     const wasLost = await isLost(async () => (message = await actor.slot.next()));
-    await this.#adopted(actor.queue);
+    // A consumer that has enough to do looks into the drop box now and then.
+    await this.#adopted(actor.queue, false);
     const wanted = model.deliverable(this.#nowMs);
     const observed = this.#observe(actor.queue);
     this.#vanished(model, observed);
@@ -423,7 +439,11 @@ export class World {
       actor.lease = this.#leaseMade(model, lease.name, lease.ttlMs, actor.process);
     }
     if (message === undefined) {
-      assert.deepEqual(wanted.map(([key]) => key), [], "nothing was delivered, and something was ready");
+      assert.deepEqual(
+        wanted.map(([key]) => key),
+        [],
+        "nothing was delivered, and something was ready",
+      );
       return;
     }
     const run = this.#held(model, observed, actor.lease!.name, wanted, isFresh);
@@ -849,11 +869,11 @@ export class World {
     for (const state of ["ready", "scheduled", "inflight", "dead"] as const) {
       const seen: unknown[] = [];
       const warn = (line: string): void => assert.fail(line);
-      for await (const { id, headers, attempts, body } of queue.peek(state, warn)) {
-        seen.push([id, { payload: (await body()).toString(), headers, attempts }]);
+      for await (const message of queue.peek(state, warn)) {
+        const { id, headers, attempts } = message;
+        seen.push([id, { payload: (await message.body()).toString(), headers, attempts }]);
       }
-      const byId = (list: unknown[]): unknown =>
-        Object.fromEntries(list as [string, unknown][]);
+      const byId = (list: unknown[]): unknown => Object.fromEntries(list as [string, unknown][]);
       const expected = groups[state].map(([, { id, payload, headers, attempts }]) => [
         id,
         { payload, headers, attempts },

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 
 import type { FileSystem } from "../../src/disk/file-system.ts";
@@ -15,7 +15,11 @@ const call = fc.oneof(
   ...(["mkdir", "rmdir", "unlink", "list", "lstat"] as const).map((name) =>
     fc.record({ name: fc.constant(name), one: path, two: path }),
   ),
-  fc.record({ name: fc.constantFrom("rename", "link", "rename", "write", "read"), one: path, two: path }),
+  fc.record({
+    name: fc.constantFrom("rename", "link", "rename", "write", "read"),
+    one: path,
+    two: path,
+  }),
   fc.record({ name: fc.constant("touch"), one: path, two: path }),
   fc.record({ name: fc.constant("directory"), one: path, two: path }),
 );

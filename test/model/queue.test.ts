@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 
 import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
@@ -88,39 +88,69 @@ const states = fc.constantFrom(
 const max = fc.constantFrom(1, 2, 3, 10, 1000);
 
 const acts = fc.oneof(
-  act(4, "put", [queue, producer, options, fc.constantFrom(0, 3, 300)], (world, to, from, how_, bytes) =>
-    world.put(to, from, how_, bytes),
+  act(
+    4,
+    "put",
+    [queue, producer, options, fc.constantFrom(0, 3, 300)],
+    (world, to, from, how_, bytes) => world.put(to, from, how_, bytes),
   ),
   act(2, "put once", [queue, producer, fc.constantFrom("k1", "k2")], (world, to, from, dedupKey) =>
     world.put(to, from, { dedupKey }, 0),
   ),
-  act(3, "put together", [queue, producer, fc.array(options, { minLength: 1, maxLength: 6 }), fc.boolean()], (world, to, from, each, isOne) =>
-    world.putTogether(to, from, isOne ? each.map(() => ({ headers: { n: "1" } })) : each),
+  act(
+    3,
+    "put together",
+    [queue, producer, fc.array(options, { minLength: 1, maxLength: 6 }), fc.boolean()],
+    (world, to, from, each, isOne) =>
+      world.putTogether(to, from, isOne ? each.map(() => ({ headers: { n: "1" } })) : each),
   ),
-  act(3, "put many", [queue, producer, many], (world, to, from, how_) => world.putMany(to, from, how_)),
-  act(2, "drop", [queue, fc.constantFrom("x", "y", "z.json"), fc.boolean()], (world, to, name, isEmpty) =>
-    world.drop(to, name, isEmpty),
+  act(3, "put many", [queue, producer, many], (world, to, from, how_) =>
+    world.putMany(to, from, how_),
+  ),
+  act(
+    2,
+    "drop",
+    [queue, fc.constantFrom("x", "y", "z.json"), fc.boolean()],
+    (world, to, name, isEmpty) => world.drop(to, name, isEmpty),
   ),
   act(16, "next", [who], (world, by) => world.next(by)),
-  act(12, "settle", [who, fc.nat(20), how], (world, by, which, how_) => world.settle(by, which, how_)),
+  act(12, "settle", [who, fc.nat(20), how], (world, by, which, how_) =>
+    world.settle(by, which, how_),
+  ),
+  act(6, "work", [who, fc.constantFrom(2, 3, 7)], (world, by, times) => world.work(by, times)),
   act(2, "close", [who], (world, by) => world.close(by)),
   act(2, "die", [who, fc.boolean()], (world, by, isPlain) => world.die(by, isPlain)),
   act(2, "beat", [who], (world, by) => world.beat(by)),
-  act(3, "take", [queue, fc.constantFrom(1, 2, 4), fc.constantFrom(1000, 20_000)], (world, from, count, leaseMs) =>
-    world.take(from, count, leaseMs),
+  act(
+    3,
+    "take",
+    [queue, fc.constantFrom(1, 2, 4), fc.constantFrom(1000, 20_000)],
+    (world, from, count, leaseMs) => world.take(from, count, leaseMs),
   ),
-  act(4, "settle by receipt", [fc.nat(20), how], (world, which, how_) => world.settleByReceipt(which, how_)),
-  act(1, "extend", [fc.nat(20), fc.constantFrom(10, 60_000)], (world, which, forMs) => world.extend(which, forMs)),
-  act(2, "sweep", [queue, fc.constantFrom(1, 1, 2)], (world, of, sweepers) => world.sweep(of, sweepers)),
-  act(1, "purge", [queue, states, max, fc.constantFrom(0, 0, 5000)], (world, of, which, most, olderMs) =>
-    world.bulk(of, "nowhere", which, most, olderMs),
+  act(4, "settle by receipt", [fc.nat(20), how], (world, which, how_) =>
+    world.settleByReceipt(which, how_),
+  ),
+  act(1, "extend", [fc.nat(20), fc.constantFrom(10, 60_000)], (world, which, forMs) =>
+    world.extend(which, forMs),
+  ),
+  act(2, "sweep", [queue, fc.constantFrom(1, 1, 2)], (world, of, sweepers) =>
+    world.sweep(of, sweepers),
+  ),
+  act(
+    1,
+    "purge",
+    [queue, states, max, fc.constantFrom(0, 0, 5000)],
+    (world, of, which, most, olderMs) => world.bulk(of, "nowhere", which, most, olderMs),
   ),
   act(1, "move", [queue, states, max], (world, from, which, most) =>
     world.bulk(from, from === "a" ? "b" : "a", which, most, 0),
   ),
   act(1, "redrive", [queue, max], (world, of, most) => world.bulk(of, of, ["dead"], most, 0)),
-  act(8, "advance", [fc.constantFrom(1, 51, 1000, 5001, 11_000, 31_000, 61_000, 310_000)], (world, ms) =>
-    world.advance(ms),
+  act(
+    8,
+    "advance",
+    [fc.constantFrom(1, 51, 1000, 5001, 11_000, 31_000, 61_000, 310_000)],
+    (world, ms) => world.advance(ms),
   ),
 );
 
@@ -151,18 +181,22 @@ async function runAll(
 }
 
 const CORNERS = [
-  ...["ack", "nack", "reject", "give back"].flatMap((how_) => [how_, `${how_} refused`]),
-  ...["claimed one", "claimed many", "claimed in order", "detached", "lost at claim"],
-  ...["lost at detach", "taken over", "taken over with many", "dead by takeover", "spent"],
-  ...["expired", "expired to dead", "adopted", "a duplicate", "receipt", "late receipt"],
-  ...["purged", "purged the dead", "moved", "moved the dead"],
-];
+  ["ack", "nack", "reject", "give back"].flatMap((how_) => [how_, `${how_} refused`]),
+  ["claimed one", "claimed many", "claimed in order", "detached", "lost at claim"],
+  ["taken over", "taken over with many", "dead by takeover"],
+  ["expired", "expired to dead", "adopted", "a duplicate", "receipt", "late receipt"],
+  ["purged", "purged the dead", "moved", "moved the dead"],
+].flat();
 
-const plan = fc.tuple(fc.nat(), settings, fc.array(acts, { minLength: 30, maxLength: 50, size: "max" }));
+const plan = fc.tuple(
+  fc.nat(),
+  settings,
+  fc.array(acts, { minLength: 30, maxLength: 50, size: "max" }),
+);
 
 test.for([
-  { name: "a trusted disk", type: EXT4, runs: 400 },
-  { name: "a shared disk", type: NFS, runs: 100 },
+  { name: "a trusted disk", type: EXT4, runs: 600 },
+  { name: "a shared disk", type: NFS, runs: 150 },
 ])("a queue is what its model says, on $name", { timeout: 600_000 }, async ({ type, runs }) => {
   const met = new Map<string, number>();
   await fc.assert(
@@ -176,7 +210,7 @@ test.for([
   if (process.env["MODEL_TALK"] !== undefined) console.log(Object.fromEntries(met));
   // What no run has met is not tested, however green.
   const rare = CORNERS.filter((corner) => !met.has(corner));
-  if (process.env["MODEL_PATH"] === undefined) expect(rare).toEqual([]);
+  if (process.env["MODEL_PATH"] === undefined && type === EXT4) expect(rare).toEqual([]);
 });
 
 test("a queue is what its model says, in a real directory", { timeout: 600_000 }, async () => {
@@ -192,6 +226,6 @@ test("a queue is what its model says, in a real directory", { timeout: 600_000 }
         rmSync(dir, { recursive: true });
       }
     }),
-    randomRuns(20),
+    randomRuns(30),
   );
 });

@@ -29,8 +29,7 @@ const attemptsOf = (s: Slice): number => (s >> 4) & 3;
 const restOf = (s: Slice): number => s >> 6;
 const endOf = (s: Slice): number => firstOf(s) + countOf(s);
 
-const head = (s: Slice, count: number): Slice =>
-  slice(firstOf(s), count, attemptsOf(s), restOf(s));
+const head = (s: Slice, count: number): Slice => slice(firstOf(s), count, attemptsOf(s), restOf(s));
 const tail = (s: Slice, count: number): Slice =>
   slice(firstOf(s) + count, countOf(s) - count, restOf(s), restOf(s));
 const tried = (s: Slice): Slice =>
@@ -43,7 +42,8 @@ const covers = (outer: Slice, inner: Slice): boolean =>
 type Names = readonly Slice[];
 const plus = (names: Names, ...more: Slice[]): Names =>
   [...new Set([...names, ...more])].toSorted((a, b) => a - b);
-const minus = (names: Names, gone: Slice): Names => names.filter((name) => name !== gone);
+const minus = (names: Names, gone: Slice | undefined): Names =>
+  names.filter((name) => name !== gone);
 
 /** What the owner is about to do with a slice, after the link that comes first. */
 type Owner =
@@ -121,7 +121,8 @@ function* ownerSteps(state: State, rules: Rules): Generator<State> {
       for (let count = 1; count < countOf(s); count++) {
         const part = head(s, count);
         if (rules.linkFirst) yield after(plus(lease, part), { owner: ["split", s, count] });
-        else yield after(without, { ready: plus(ready, tail(s, count)), owner: ["split", s, count] });
+        else
+          yield after(without, { ready: plus(ready, tail(s, count)), owner: ["split", s, count] });
         yield after(plus(without, tail(s, count)), { acks: acked(acks, firstOf(s), count) });
       }
       if (countOf(s) > 1) {
@@ -136,7 +137,7 @@ function* ownerSteps(state: State, rules: Rules): Generator<State> {
     }
     return;
   }
-  const [act, s, count] = owner;
+  const [act, s, count] = owner as Extract<Owner, readonly [string, Slice, number]>;
   if (!rules.linkFirst && act === "split") {
     yield after(plus(lease, head(s, count)), { owner: ["idle"] });
     return;
@@ -223,9 +224,8 @@ function complaint({ ready, dead, lease = [], reclaim = [], acks }: State): stri
 }
 
 function keyOf({ ready, dead, lease, reclaim, acks, owner, reapers }: State): string {
-  return `${ready};${dead};${lease ?? "-"};${reclaim ?? "-"};${acks};${owner};${reapers
-    .map((reaper) => reaper.map(String).join("/"))
-    .join(";")}`;
+  const told = reapers.map((reaper) => reaper.map(String).join("/"));
+  return [ready, dead, lease ?? "-", reclaim ?? "-", acks, owner, ...told].map(String).join(";");
 }
 
 /** Visits every state that can be reached, until one is wrong. */
