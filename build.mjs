@@ -21,6 +21,8 @@ await bundle.write({
   chunkFileNames: "cli/[name]-[hash].cjs",
 });
 await bundle.close();
-execFileSync("tsc", ["-p", "tsconfig.build.json", "--outDir", "dist.new/lib"], { stdio: "inherit" });
+execFileSync("tsc", ["-p", "tsconfig.build.json", "--outDir", "dist.new/lib"], {
+  stdio: "inherit",
+});
 rmSync("dist", { recursive: true, force: true });
 renameSync("dist.new", "dist");

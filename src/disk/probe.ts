@@ -4,10 +4,14 @@
  * Everything happens in a directory of its own, which is removed at the end. What is expected is
  * the list of assumptions in docs/format.md.
  */
+import { dirname, resolve } from "node:path";
+
 import { BellWatch, makeBell, ring } from "./bell.ts";
 import { ignore, syncDirectory, writeAll } from "./durable.ts";
 import type { FileSystem } from "./file-system.ts";
 import { kindOf } from "./kind.ts";
+import { NodeFileSystem } from "./node-file-system.ts";
+import { HostProcesses, UNKNOWN_PROCESS } from "./processes.ts";
 import { isErrno } from "../errors.ts";
 
 export interface Check {
@@ -25,8 +29,32 @@ const EVENT_MS = 2000;
 /** A host's clock that is further than this from the disk's is worth a warning, in ms. */
 const SKEW_MS = 2000;
 
+/** Everything that is worth knowing of the disk under a spool that is, or would be, in `dir`. */
+export async function* examine(dir: string): AsyncGenerator<Check> {
+  const fs = new NodeFileSystem({ blocking: true });
+  const there = await nearest(fs, dir);
+  yield { name: "directory", verdict: "ok", detail: there };
+  const isKnown = new HostProcesses().self !== UNKNOWN_PROCESS;
+  yield {
+    name: "processes",
+    verdict: isKnown ? "ok" : "warn",
+    detail: isKnown
+      ? "a dead consumer of this host is noticed at once"
+      : "no /proc: a dead consumer is noticed when its lease runs out",
+  };
+  yield* probe(fs, `${there}/.doctor-${process.pid}`);
+}
+
+/** The directory, or the nearest parent that is there. */
+async function nearest(fs: FileSystem, dir: string): Promise<string> {
+  for (let at = resolve(dir); ; at = dirname(at)) {
+    if (await ignore(() => fs.lstat(at), "ENOENT", "ENOTDIR")) return at;
+    if (dirname(at) === at) return at;
+  }
+}
+
 /** All checks, in a fresh directory `scratch`, which must not exist. */
-export async function* probe(fs: FileSystem, scratch: string): AsyncGenerator<Check> {
+async function* probe(fs: FileSystem, scratch: string): AsyncGenerator<Check> {
   await fs.mkdir(scratch);
   try {
     yield* checkSpace(fs, scratch);

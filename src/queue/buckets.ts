@@ -4,7 +4,7 @@
  *
  * A bucket's name is the rank and time at which it starts; it ends where the next one of its rank
  * starts. Who adds a slice puts it into the last bucket that starts at or before it, and with a
- * chance of one in BUCKET_SLICES starts a new bucket there instead. So buckets hold about that many
+ * chance of one in BUCKET_SLICES starts a new bucket instead: at the slice, or half-way to it. So buckets hold about that many
  * names at any rate of arrival, be it one a second or a million at once, and nobody needs a counter.
  * A slice that is already in a bucket stays there when a later bucket is started, so a bucket may
  * hold some slices that sort after the start of the next: readers merge.
@@ -52,6 +52,12 @@ export function bucketFor(sorted: readonly string[], key: string): string | unde
   }
   const found = sorted[low - 1];
   return found !== undefined && found[0] === key[0] ? found : undefined;
+}
+
+/** The bucket that starts half-way between the start of this one and the slice. */
+function middleBetween(bucket: string, slice: Slice): string {
+  const { startMs } = parseBucket(bucket)!;
+  return bucketStartingAt({ ...slice, visibleMs: Math.ceil((startMs + slice.visibleMs) / 2) });
 }
 
 export class Buckets {
@@ -107,13 +113,19 @@ export class Buckets {
   async #choose(slice: Slice): Promise<string> {
     const { clock, random } = this.#room.disk;
     const key = bucketStartingAt(slice);
-    if (random() * BUCKET_SLICES < 1) return key;
+    const chance = random() * BUCKET_SLICES;
+    // What comes in rising order wants a new bucket to start where it is.
+    if (chance < 0.5) return key;
     if (clock.monotonicMs() - this.#listedMs > LIST_MS) await this.list();
     const found = bucketFor(this.#names, key);
-    if (found !== undefined || !clock.isFresh()) return found ?? key;
-    // The first of its rank starts now at the latest: where what is scheduled comes latest first,
-    // each slice would else start a bucket of its own.
-    return bucketStartingAt({ ...slice, visibleMs: Math.min(slice.visibleMs, clock.now()) });
+    if (found === undefined) {
+      // The first of its rank starts now at the latest: where what is scheduled comes latest first,
+      // each slice would else start a bucket of its own.
+      const nowMs = clock.isFresh() ? clock.now() : slice.visibleMs;
+      return bucketStartingAt({ ...slice, visibleMs: Math.min(slice.visibleMs, nowMs) });
+    }
+    // What comes in falling order wants the bucket that it goes to cut in two.
+    return chance < 1 ? middleBetween(found, slice) : found;
   }
 
   /** Removes a bucket that was found empty, unless it has been filled again. */

@@ -49,7 +49,8 @@ function runProcess(file: string, args: readonly string[], input = ""): void {
     input,
     stdio: ["pipe", "ignore", "pipe"],
   });
-  if (status !== 0) throw new Error(`${file} ${args.join(" ")}: exit ${status}: ${stderr}`);
+  if (status !== 0)
+    throw new Error(`${file} ${args.join(" ")}: exit ${status}: ${stderr.toString()}`);
 }
 
 /** Whole processes, against a bare Node of the same version that does nothing. */

@@ -7,8 +7,6 @@
 import type { Command } from "commander";
 import { Argument, Command as Program } from "commander";
 
-import { listIfThere } from "../../disk/durable.ts";
-import { NodeFileSystem } from "../../disk/node-file-system.ts";
 import type { Context } from "../context.ts";
 import { VERBS } from "../main.ts";
 import { command, examples } from "../options.ts";
@@ -39,9 +37,8 @@ export default function completionCommand(context: Context): Command {
 /** The names of all queues, one a line: no commander, no reading of files. */
 export async function printQueueNames(context: Context): Promise<number> {
   try {
-    const names = await listIfThere(new NodeFileSystem(), `${context.dirOf({})}/queues`);
-    const lines = names.filter((name) => !name.startsWith(".")).toSorted();
-    await context.write(lines.map((name) => `${name}\n`).join(""));
+    const names = await (await context.open({})).queueNames();
+    await context.write(names.map((name) => `${name}\n`).join(""));
   } catch {
     // A completion that fails shows nothing.
   }

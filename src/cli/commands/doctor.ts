@@ -1,14 +1,8 @@
 /** spool doctor — see whether this disk is fit for a spool. */
-import { dirname } from "node:path";
-
 import type { Command } from "commander";
 
-import { NodeFileSystem } from "../../disk/node-file-system.ts";
-import { ignore } from "../../disk/durable.ts";
-import { probe } from "../../disk/probe.ts";
+import { examine } from "../../disk/probe.ts";
 import type { Check } from "../../disk/probe.ts";
-import { HostProcesses, UNKNOWN_PROCESS } from "../../disk/processes.ts";
-import { isErrno } from "../../errors.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { plain, table } from "../format.ts";
 import { command, examples } from "../options.ts";
@@ -24,34 +18,10 @@ export default function doctorCommand(context: Context): Command {
 }
 
 async function doctor(context: Context, options: GlobalOptions): Promise<void> {
-  const fs = new NodeFileSystem({ blocking: true });
-  const dir = await nearest(fs, context.dirOf(options));
-  const checks: Check[] = [];
-  checks.push({ name: "directory", verdict: "ok", detail: dir });
-  checks.push({ name: "node", verdict: "ok", detail: process.version });
-  const isKnown = new HostProcesses().self !== UNKNOWN_PROCESS;
-  checks.push({
-    name: "processes",
-    verdict: isKnown ? "ok" : "warn",
-    detail: isKnown
-      ? "a dead consumer of this host is noticed at once"
-      : "no /proc: a dead consumer is noticed when its lease runs out",
-  });
-  for await (const check of probe(fs, `${dir}/.doctor-${process.pid}`)) checks.push(check);
+  const checks: Check[] = [{ name: "node", verdict: "ok", detail: process.version }];
+  for await (const check of examine(context.dirOf(options))) checks.push(check);
   await print(context, checks, options);
   if (checks.some(({ verdict }) => verdict === "fail")) context.exitCode = 1;
-}
-
-/** The spool's directory, or where it would be made: the nearest parent that is there. */
-async function nearest(fs: NodeFileSystem, dir: string): Promise<string> {
-  for (let at = dir; ; at = dirname(at)) {
-    try {
-      if (await ignore(() => fs.lstat(at), "ENOENT")) return at;
-    } catch (error) {
-      if (!isErrno(error, "ENOTDIR")) throw error;
-    }
-    if (dirname(at) === at) return at;
-  }
 }
 
 async function print(
