@@ -9,6 +9,20 @@
 /** Milliseconds that only ever go forward; their zero means nothing. */
 export type MonotonicMs = () => number;
 
+/** A turn for everything else, now and then: short calls are synchronous and leave no gap. */
+export class Breath {
+  #lastMs = performance.now();
+
+  async take(): Promise<void> {
+    if (performance.now() - this.#lastMs < BREATH_MS) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#lastMs = performance.now();
+  }
+}
+
+/** How long a loop may keep the event loop for itself, in ms. */
+const BREATH_MS = 20;
+
 export class DiskClock {
   readonly #monotonicMs: MonotonicMs;
   #offsetMs: number | undefined;

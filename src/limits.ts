@@ -48,6 +48,9 @@ export const BUCKET_SLACK_MS = 2000;
 /** The shortest lease that a heartbeat can keep (proper-lockfile's own floor), in ms. */
 export const LEASE_FLOOR_MS = 2000;
 
+/** The longest lease, in ms: a year. */
+export const LEASE_CEILING_MS = 366 * 86_400_000;
+
 /** A writer gives up after this long, in ms (qmail's rule: well before `TMP_SWEEP_MS`). */
 export const WRITER_DEADLINE_MS = 24 * 3600_000;
 

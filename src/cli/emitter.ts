@@ -48,10 +48,11 @@ export class Emitter {
     const out = new Out();
     let failure: unknown;
     const ends: End[] = [];
+    // Lines lie in the batch just as they are wanted on stdout.
+    const isLines = file.header.framing === "lines" && this.#separator[0] === NEWLINE;
+    const isCopied = isLines && !this.#isJson;
     try {
-      const isRaw = file.header.framing === "lines" && !this.#isJson;
-      // Lines lie in the batch just as they are wanted on stdout.
-      if (isRaw && this.#separator[0] === NEWLINE) await copyLines(file, slice, out);
+      if (isCopied) await copyLines(file, slice, out);
       else await this.#emitEach(file, slice, out, ends);
     } catch (error) {
       failure = error;
@@ -61,8 +62,7 @@ export class Emitter {
         await held.ack(slice.count, slice.offset + slice.bytes);
         return;
       }
-      const last =
-        ends.length > 0 ? lastTaken(ends, out.taken) : await countLines(file, slice, out);
+      const last = isCopied ? await countLines(file, slice, out) : lastTaken(ends, out.taken);
       if (last.count > 0) await held.ack(last.count, last.next);
       if (!(failure instanceof DamagedError)) {
         await held.giveBack();

@@ -23,9 +23,12 @@ export function formatSize(bytes: number): string {
   return String(bytes);
 }
 
+/** A cell on one line: what people wrote may hold anything. */
+const flat = (cell: string): string => cell.replaceAll(/\p{Cc}+/gu, " ");
+
 /** Rows in columns; the first column to the left, figures to the right. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
+  const all = [head, ...rows.map((row) => row.map(flat))];
   const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
   const lines = all.map((row) =>
     row
@@ -40,7 +43,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** The same for programs: a tab between the cells. */
 export function plain(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return `${[head, ...rows].map((row) => row.join("\t")).join("\n")}\n`;
+  return `${[head, ...rows].map((row) => row.map(flat).join("\t")).join("\n")}\n`;
 }
 
 /** "1 message", "2 messages". */

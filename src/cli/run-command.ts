@@ -38,8 +38,17 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** The payload could not be written for the command: that is no attempt of the message. */
+export class NoPayload extends Error {}
+
+/** @throws NoPayload */
 export async function runCommand(message: Message, options: RunOptions): Promise<Outcome> {
-  const fd = await writePayload(options.path, message.stream());
+  let fd: number;
+  try {
+    fd = await writePayload(options.path, message.stream());
+  } catch (cause) {
+    throw new NoPayload("no payload file", { cause });
+  }
   try {
     return await run(message, fd, options);
   } finally {
@@ -84,6 +93,8 @@ function run(message: Message, fd: number, options: RunOptions): Promise<Outcome
   }
   const settle = (code: number | null, signal: NodeJS.Signals | null): void => {
     for (const timer of timers) clearTimeout(timer);
+    // What it has started and left behind has had its time, too.
+    if (hasTimedOut || message.lost.aborted) killGroup(child, "SIGKILL");
     message.lost.removeEventListener("abort", end);
     child.stderr?.destroy();
     options.onEnd(child);

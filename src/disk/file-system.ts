@@ -47,6 +47,7 @@ export interface FileSystem {
   /** fstat(2). */
   stat(fd: number): Awaitable<FileStat>;
   lstat(path: string): Awaitable<FileStat>;
+  /** The names in a directory; ENOTDIR where the path itself is a symbolic link. */
   list(path: string): Awaitable<string[]>;
   rename(from: string, to: string): Awaitable<void>;
   link(from: string, to: string): Awaitable<void>;

@@ -18,7 +18,6 @@ class StampingFileSystem {
   readonly #fs: FileSystem;
   readonly #diskNowMs: () => Awaitable<number>;
   #given: Date | undefined;
-  #writtenMs = 0;
 
   constructor(fs: FileSystem, diskNowMs: () => Awaitable<number>) {
     this.#fs = fs;
@@ -41,8 +40,8 @@ class StampingFileSystem {
   stat = (path: string, done: Callback<{ mtime: Date }>): void => {
     settle(async () => {
       const { mtimeMs } = await this.#fs.lstat(path);
-      const unchanged = this.#given !== undefined && Math.abs(mtimeMs - this.#writtenMs) < 2;
-      return { mtime: unchanged ? this.#given! : new Date(mtimeMs) };
+      // Nobody else acquires this lock: only one that is gone is lost. `extend` may have touched it.
+      return { mtime: this.#given ?? new Date(mtimeMs) };
     }, done);
   };
 
@@ -51,7 +50,6 @@ class StampingFileSystem {
       const nowMs = await this.#diskNowMs();
       await this.#fs.touch(path, nowMs);
       this.#given = mtime;
-      this.#writtenMs = nowMs;
     }, done);
   };
 }

@@ -11,7 +11,7 @@ import * as fs from "node:fs";
 import type { Awaitable, DiskSpace, FileStat, FileSystem, OpenMode } from "./file-system.ts";
 
 /** A transfer above this goes to the thread pool, in bytes. */
-const SHORT_BYTES = 512 * 1024;
+const SHORT_BYTES = 128 * 1024;
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } =
   fs.constants;
@@ -84,6 +84,8 @@ export class NodeFileSystem implements FileSystem {
   }
 
   list(path: string): string[] {
+    // A symbolic link would lead out of the spool.
+    if (!fs.lstatSync(path).isDirectory()) throw notDirectory(path);
     return fs.readdirSync(path);
   }
 
@@ -115,6 +117,11 @@ export class NodeFileSystem implements FileSystem {
     const { type, bsize, blocks, bavail, ffree } = fs.statfsSync(path);
     return { type, totalBytes: blocks * bsize, freeBytes: bavail * bsize, freeInodes: ffree };
   }
+}
+
+function notDirectory(path: string): Error {
+  const details = { code: "ENOTDIR", syscall: "scandir", path };
+  return Object.assign(new Error(`ENOTDIR: not a directory, scandir '${path}'`), details);
 }
 
 function toStat(stats: fs.Stats): FileStat {

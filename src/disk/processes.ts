@@ -31,6 +31,8 @@ function startOf(pid: number | "self"): { start: string; state: string } {
 
 function tokenOfSelf(): string {
   try {
+    // A /proc of another pid namespace, as in some containers, would call the living gone.
+    if (readlinkSync("/proc/self") !== String(process.pid)) return UNKNOWN_PROCESS;
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").slice(0, 8);
     const namespace = /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0] ?? "0";
     return `b${boot}.n${namespace}.p${process.pid}.s${startOf("self").start}`;

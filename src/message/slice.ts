@@ -16,6 +16,7 @@
  * The fixed-width front sorts in the order of delivery. A name has one spelling only: any other,
  * however alike, is a foreign file. Pure; used everywhere.
  */
+import { SpoolError } from "../errors.ts";
 import { ATTEMPTS, BATCH_MESSAGES } from "../limits.ts";
 import { ID_PATTERN, timeOfId } from "./id.ts";
 
@@ -46,7 +47,16 @@ const NAME = new RegExp(
 
 const pad = (value: number, width: number): string => String(value).padStart(width, "0");
 
+/** The last time that thirteen digits can say. */
+export const LAST_MS = 9_999_999_999_999;
+
+/** @throws BAD_VALUE  where a time has no name: nothing may get a name that does not read back. */
 export function formatSlice(slice: Slice): string {
+  for (const ms of [slice.visibleMs, slice.expiresMs ?? 0]) {
+    if (!Number.isInteger(ms) || ms < 0 || ms > LAST_MS) {
+      throw new SpoolError("BAD_VALUE", `not a time that can be kept: ${ms} ms`, "Give less.");
+    }
+  }
   let name =
     `${slice.rank}-${pad(slice.visibleMs, 13)}-${slice.batch}-${pad(slice.first, 7)}` +
     `-n${slice.count}-o${slice.offset}-b${slice.bytes}-a${slice.attempts}`;
@@ -79,6 +89,14 @@ export function parseSlice(name: string): Slice | undefined {
     return undefined;
   }
   return slice;
+}
+
+/** Stands before the name of a slice in reclaim/ that its old holder can no longer reach. */
+export const FENCE = "~";
+
+/** The slice that a name in leases/ or reclaim/ says. */
+export function parseHeldName(name: string): Slice | undefined {
+  return parseSlice(name.startsWith(FENCE) ? name.slice(FENCE.length) : name);
 }
 
 /** The part [first, first + count) of a slice, whose first message starts at `offset`. */

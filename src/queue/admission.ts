@@ -33,6 +33,13 @@ export class Admission {
     const settings = await this.#room.settingsOrCreate();
     const { maxDepth, maxBytes, minFreeBytes, overflow } = settings;
     if (maxDepth === 0 && maxBytes === 0 && minFreeBytes === 0) return settings;
+    if ((maxBytes > 0 && bytes > maxBytes) || (maxDepth > 0 && messages > maxDepth)) {
+      throw new SpoolError(
+        "QUEUE_FULL",
+        `queue ${this.#room.name} never has room for ${bytes} bytes (max-bytes=${maxBytes})`,
+        "Raise the limit with: spool queue set",
+      );
+    }
     const patienceMs = waitMs ?? (overflow === "wait" ? 0 : undefined);
     const startMs = this.#room.disk.clock.monotonicMs();
     for (;;) {

@@ -4,7 +4,7 @@ import { isErrno } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import type { Headers } from "../message/batch.ts";
 import { timeOfId } from "../message/id.ts";
-import { isExpired, isScheduled, parseSlice } from "../message/slice.ts";
+import { isExpired, isScheduled, parseHeldName } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { BatchFile, ForeignError } from "./batch-file.ts";
 import type { Buckets } from "./buckets.ts";
@@ -55,7 +55,7 @@ async function* slicesIn(
   lease?: LeaseName,
 ): AsyncGenerator<Found> {
   for (const name of (await listIfThere(room.fs, directory)).toSorted()) {
-    const slice = parseSlice(name);
+    const slice = parseHeldName(name);
     if (slice === undefined) continue;
     const found = { name, slice, path: `${directory}/${name}`, state };
     yield lease === undefined ? found : { ...found, lease };

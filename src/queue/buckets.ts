@@ -2,7 +2,7 @@
  * Buckets: ready/ is cut into directories, each for a range of the sort key, so that a claim lists
  * a bounded number of names however deep the backlog is.
  *
- * A bucket's name is the rank and time at which it starts; it ends where the next one of its rank
+ * A bucket's name is the front of a slice's name, at which it starts; it ends where the next one of its rank
  * starts. Who adds a slice puts it into the last bucket that starts at or before it, and with a
  * chance of one in BUCKET_SLICES starts a new bucket instead: at the slice, or half-way to it. So buckets hold about that many
  * names at any rate of arrival, be it one a second or a million at once, and nobody needs a counter.
@@ -16,11 +16,12 @@ import { dirname } from "node:path";
 import { ignore, makeDirectory } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { BUCKET_SLICES } from "../limits.ts";
+import { ID_PATTERN } from "../message/id.ts";
 import { formatSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Room } from "./room.ts";
 
-const BUCKET = /^(\d)-(\d{13})$/;
+const BUCKET = new RegExp(`^(\\d)-(\\d{13})(?:-${ID_PATTERN})?$`);
 
 /** For how long a list of buckets may be used to place a new slice, in ms. */
 const LIST_MS = 100;
@@ -38,7 +39,8 @@ export function parseBucket(name: string): Bucket | undefined {
 
 /** The bucket that would start with this slice. */
 export function bucketStartingAt(slice: Slice): string {
-  return `${slice.rank}-${String(slice.visibleMs).padStart(13, "0")}`;
+  // With the batch's id, because any number of messages may be due at one instant.
+  return `${slice.rank}-${String(slice.visibleMs).padStart(13, "0")}-${slice.batch}`;
 }
 
 /** The last of these sorted names that is not above `key` and has its rank. */

@@ -7,11 +7,12 @@
 import { ring } from "../disk/bell.ts";
 import { ignore } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
+import { DamagedError } from "../message/batch.ts";
 import { timeOfId } from "../message/id.ts";
 import type { MessageId } from "../message/id.ts";
-import { formatSlice, holds, partOf } from "../message/slice.ts";
+import { formatSlice, holds, LAST_MS, partOf } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { BatchFile } from "./batch-file.ts";
+import { BatchFile, ForeignError } from "./batch-file.ts";
 import { browse } from "./browse.ts";
 import type { Found, State } from "./browse.ts";
 import type { Buckets } from "./buckets.ts";
@@ -96,7 +97,9 @@ async function restAfter(room: Room, found: Found, count: number): Promise<Slice
       await file.close();
     }
   } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
+    // Gone; or nothing that can be cut: whoever claims it says what is wrong with it.
+    const isUncuttable = error instanceof DamagedError || error instanceof ForeignError;
+    if (isUncuttable || isErrno(error, "ENOENT")) return undefined;
     throw error;
   }
 }
@@ -152,7 +155,8 @@ async function movePart(
 async function afresh(room: Room, slice: Slice): Promise<Slice> {
   const visibleMs = await room.now();
   const { ttlMs } = await room.settings();
-  const expiresMs = slice.expiresMs === undefined || ttlMs === 0 ? undefined : visibleMs + ttlMs;
+  const expiresMs =
+    slice.expiresMs === undefined || ttlMs === 0 ? undefined : Math.min(LAST_MS, visibleMs + ttlMs);
   return { ...slice, attempts: 0, restAttempts: 0, visibleMs, expiresMs };
 }
 

@@ -50,6 +50,7 @@ export class Claimer {
    */
   async claim(lease: Lease, want: number): Promise<Claim | undefined> {
     for (;;) {
+      await this.#room.breathe();
       const nowMs = await this.#room.now();
       const candidate = await this.#scanner.next(nowMs);
       if (candidate === undefined) return undefined;

@@ -152,7 +152,7 @@ export class Consumer {
     const nowMs = this.#room.disk.clock.monotonicMs();
     if (nowMs - this.#reapedMs < everyMs) return false;
     this.#reapedMs = nowMs;
-    const { messages } = await this.#reclaimer.run();
+    const { messages } = await this.#reclaimer.run(this.#lease?.name);
     await sweepDrafts(this.#room, this.#buckets);
     return messages > 0;
   }

@@ -11,7 +11,7 @@
 import { dirname } from "node:path";
 
 import { ignore, readFile } from "../disk/durable.ts";
-import { formatSlice } from "../message/slice.ts";
+import { formatSlice, LAST_MS } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { REASON_SUFFIX } from "./layout.ts";
 import type { Room } from "./room.ts";
@@ -49,12 +49,19 @@ export async function bury(
   return isBuried && (await ignore(() => fs.lstat(dirname(from)), "ENOENT"));
 }
 
+function isReason(said: unknown): said is DeathReason {
+  if (typeof said !== "object" || said === null) return false;
+  if (!("reason" in said) || !("atMs" in said) || typeof said.reason !== "string") return false;
+  const { atMs } = said;
+  return Number.isInteger(atMs) && Math.abs(Number(atMs)) <= LAST_MS;
+}
+
 /** The reason of a dead letter, or a word that it is missing or unreadable. */
 export async function reasonOf(room: Room, name: string): Promise<DeathReason> {
   const path = `${room.layout.dead}/${name}${REASON_SUFFIX}`;
   try {
     const said: unknown = JSON.parse((await readFile(room.fs, path, REASON_BYTES)).toString());
-    if (typeof said === "object" && said !== null && "reason" in said) return said as DeathReason;
+    if (isReason(said)) return said;
   } catch {
     // A letter without a readable reason is still a letter.
   }

@@ -67,6 +67,7 @@ export async function commitOnce(
     let winner: string | undefined;
     // Whoever looked at a rival that gave way meanwhile looks again.
     while (winner === undefined) winner = await finish(room, buckets, keyed, inode, sync);
+    await tidy(room, windowMs);
     if (winner === draft.id) return undefined;
     await ignore(() => fs.unlink(keyed), "ENOENT");
     return winner;
@@ -103,7 +104,7 @@ async function finish(
   const placed = await buckets.place(keyed, slice);
   if (placed !== undefined) await ring(fs, layout.bell);
   if (sync === "disk") {
-    await syncMarker(room, buckets, `${layout.dedup}/${next}/${hash}`, slice.batch);
+    await syncMarker(room, buckets, `${layout.dedup}/${next}/${hash}`, slice.batch, placed);
   }
   return slice.batch;
 }
@@ -208,6 +209,7 @@ async function syncMarker(
   buckets: Buckets,
   marker: string,
   batch: string,
+  placed?: string,
 ): Promise<void> {
   const { fs, disk, layout } = room;
   const fd = await fs.open(marker, "read");
@@ -218,8 +220,9 @@ async function syncMarker(
   }
   if (disk.kind.oneSync) return;
   const directories = [dirname(marker), layout.dedup, layout.ready];
+  if (placed !== undefined) directories.push(dirname(placed));
   // Whoever has placed it may have died before its name there was safe: look for it.
-  for (const bucket of await buckets.list()) {
+  for (const bucket of placed === undefined ? await buckets.list() : []) {
     const path = layout.bucket(bucket);
     const names = await listIfThere(fs, path);
     if (names.some((name) => name.includes(batch))) directories.push(path);
@@ -242,6 +245,15 @@ export async function finishOrDrop(room: Room, buckets: Buckets, name: string): 
   }
   await ignore(() => fs.unlink(path), "ENOENT");
   return true;
+}
+
+/** Epochs that are there while keys are put: this one, the next, and some that may be forgotten. */
+const EPOCHS = 5;
+
+/** Forgets old keys now and then, so that a queue without `gc` does not keep them for ever. */
+async function tidy(room: Room, windowMs: number): Promise<void> {
+  if ((await room.fs.list(room.layout.dedup)).length < EPOCHS) return;
+  await forgetKeys(room, windowMs, await room.now());
 }
 
 /** Removes the epochs that no put looks at any more. Returns how many markers went. */

@@ -17,6 +17,7 @@ import { encodeHeader, roomForHeader } from "../message/batch.ts";
 import type { BatchHeader, Framing, Headers } from "../message/batch.ts";
 import { Checksum } from "../message/checksum.ts";
 import { timeOfId } from "../message/id.ts";
+import { LAST_MS } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Room } from "./room.ts";
@@ -32,9 +33,6 @@ async function openDraft(room: Room, path: string): Promise<number> {
     return room.fs.open(path, "create");
   }
 }
-
-/** The largest time that thirteen digits can say. */
-const LAST_MS = 9_999_999_999_999;
 
 /** What a put asks for, beside its body. */
 export interface PutOptions {
@@ -131,8 +129,8 @@ export class Draft {
   /** The slice of all its messages, as these options want it. */
   slice(count: number, options: PutOptions, queueTtlMs: number): Slice {
     const ttlMs = options.ttlMs ?? queueTtlMs;
-    const dueMs = Math.max(options.atMs ?? 0, this.timeMs + (options.delayMs ?? 0));
-    const expiresMs = ttlMs > 0 ? this.timeMs + ttlMs : undefined;
+    const dueMs = Math.round(Math.max(options.atMs ?? 0, this.timeMs + (options.delayMs ?? 0)));
+    const expiresMs = ttlMs > 0 ? Math.round(this.timeMs + ttlMs) : undefined;
     if (dueMs > LAST_MS || (expiresMs ?? 0) > LAST_MS) {
       throw new SpoolError("BAD_VALUE", "that time is too far in the future");
     }

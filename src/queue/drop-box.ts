@@ -13,6 +13,7 @@ import { isErrno } from "../errors.ts";
 import { BLOCK_BYTES } from "../limits.ts";
 import { Checksum } from "../message/checksum.ts";
 import { ID_PATTERN, timeOfId } from "../message/id.ts";
+import { LAST_MS } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { readAll } from "../disk/durable.ts";
 import type { Buckets } from "./buckets.ts";
@@ -65,7 +66,7 @@ async function adopt(room: Room, buckets: Buckets, path: string): Promise<boolea
       bytes,
       attempts: 0,
       restAttempts: 0,
-      expiresMs: ttlMs > 0 ? visibleMs + ttlMs : undefined,
+      expiresMs: ttlMs > 0 ? Math.min(LAST_MS, visibleMs + ttlMs) : undefined,
       checksum,
     };
     // Its program may not have synced it. The rename need not be: before it, the file is in drop/.

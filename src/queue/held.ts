@@ -95,8 +95,10 @@ export class Held {
   /** The first message goes back, visible at `visibleMs`; `isCounted` where this was an attempt. */
   async nack(next: number, visibleMs: number, isCounted: boolean): Promise<void> {
     const slice = this.#held();
-    const rest = await this.#linkRest(slice, next);
     const head = headOf(slice, 1, next);
+    // Before anything is linked: a time that cannot be kept is refused here.
+    formatSlice({ ...head, visibleMs });
+    const rest = await this.#linkRest(slice, next);
     const back = { ...(isCounted ? withAttempt(head) : head), visibleMs };
     await this.#place(slice, back);
     this.#slice = rest;

@@ -17,7 +17,7 @@ import type { Heartbeat } from "../disk/heartbeat.ts";
 import { ignore } from "../disk/durable.ts";
 import { UNKNOWN_PROCESS } from "../disk/processes.ts";
 import { isErrno, leaseLost, SpoolError } from "../errors.ts";
-import { LEASE_FLOOR_MS } from "../limits.ts";
+import { LEASE_CEILING_MS, LEASE_FLOOR_MS } from "../limits.ts";
 import { ID_PATTERN, timeOfId } from "../message/id.ts";
 import { formatSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -61,6 +61,13 @@ export class Lease {
 
   /** @throws LEASE_LOST, BAD_VALUE */
   static async open(room: Room, ttlMs: number, style: LeaseStyle): Promise<Lease> {
+    if (!Number.isInteger(ttlMs) || ttlMs < 1 || ttlMs > LEASE_CEILING_MS) {
+      throw new SpoolError(
+        "BAD_VALUE",
+        `not a lease time: ${ttlMs} ms`,
+        "Give a year at the most.",
+      );
+    }
     if (style === "beating" && ttlMs < LEASE_FLOOR_MS) {
       throw new SpoolError(
         "BAD_VALUE",
@@ -164,8 +171,9 @@ export async function extendLease(
   const { fs, layout } = room;
   const nowMs = await room.now();
   const path = `${layout.lease(lease.name)}/${formatSlice(slice)}`;
-  const isHeld = await ignore(() => fs.lstat(path), "ENOENT");
   // It ends when its lock is older than its time to live, so a longer one is a lock from the future.
   const touch = (): unknown => fs.touch(layout.lock(lease.name), nowMs + forMs - lease.ttlMs);
-  if (!isHeld || !(await ignore(touch, "ENOENT"))) throw leaseLost("that message");
+  const isAlive = await ignore(touch, "ENOENT");
+  // Looked at afterwards: what is there now is not taken away before the new time is over.
+  if (!isAlive || !(await ignore(() => fs.lstat(path), "ENOENT"))) throw leaseLost("that message");
 }

@@ -1,8 +1,8 @@
 /** One message in the hands of a consumer: its payload, and what can become of it. */
-import { SpoolError } from "../errors.ts";
+import { leaseLost, SpoolError } from "../errors.ts";
 import type { Headers } from "../message/batch.ts";
 import { timeOfId } from "../message/id.ts";
-import { formatSlice, partOf } from "../message/slice.ts";
+import { formatSlice } from "../message/slice.ts";
 import type { BatchFile, Span } from "./batch-file.ts";
 import type { DeathReason } from "./dead-letters.ts";
 import type { Held } from "./held.ts";
@@ -27,6 +27,8 @@ export class Message {
   readonly #lease: Lease;
   #held: Held;
   #isSettled = false;
+  #isDone = false;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(room: Room, lease: Lease, held: Held, file: BatchFile, span: Span) {
     const slice = held.slice!;
@@ -59,11 +61,15 @@ export class Message {
   }
 
   /** Names this claim for `ack`, `nack`, `reject` and `extend` by another process. */
-  get receipt(): string {
-    const slice = this.#held.slice!;
-    const bytes = this.#span.next - slice.offset;
-    const own = partOf(slice, slice.first, 1, slice.offset, bytes);
-    return formatReceipt({ queue: this.queue, lease: this.#lease.name, slice: formatSlice(own) });
+  async receipt(): Promise<string> {
+    if (!this.#isSettled && (this.#held.slice?.count ?? 1) > 1) await this.detach();
+    const slice = this.#held.slice;
+    if (slice === undefined) throw leaseLost(`message ${this.id}`);
+    return formatReceipt({
+      queue: this.queue,
+      lease: this.#lease.name,
+      slice: formatSlice(slice),
+    });
   }
 
   /** Done. @throws LEASE_LOST where another consumer may have it now. */
@@ -88,8 +94,15 @@ export class Message {
   }
 
   /** For its consumer: lets the messages behind it go on while this one is still in hand. */
-  async detach(): Promise<void> {
-    this.#held = await this.#held.detach(this.#span.next);
+  detach(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#isDone) this.#held = await this.#held.detach(this.#span.next);
+    });
+  }
+
+  /** For its consumer: resolves when nothing is being done with it. */
+  async idle(): Promise<void> {
+    await this.#turn;
   }
 
   /** Aborted when the lease was found to be lost: the work on this message is in vain. */
@@ -116,10 +129,20 @@ export class Message {
     if (this.#isSettled)
       throw new SpoolError("LEASE_LOST", `message ${this.id} was settled before`);
     this.#isSettled = true;
-    try {
-      await act();
-    } finally {
-      await this.#file.close();
-    }
+    await this.#inTurn(async () => {
+      this.#isDone = true;
+      try {
+        await act();
+      } finally {
+        await this.#file.close();
+      }
+    });
+  }
+
+  /** One act after the other: an ack beside a detach would work on names that change under it. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 }

@@ -84,12 +84,16 @@ export class Putter {
       const [entry] = this.#groups;
       if (entry === undefined) break;
       const [key, group] = entry;
-      const { maxDepth } = await this.#room.settingsOrCreate().catch(() => DEFAULT_SETTINGS);
+      const { maxDepth, maxBytes } = await this.#room
+        .settingsOrCreate()
+        .catch(() => DEFAULT_SETTINGS);
+      // Where there is a limit a batch is a tenth of it at the most, so that it can be kept to.
       const most = maxDepth > 0 ? Math.ceil(maxDepth / 10) : BATCH_MESSAGES_DEFAULT;
-      const batch = takeBatch(group.waiting, Math.min(most, BATCH_MESSAGES_DEFAULT));
+      const mostBytes = maxBytes > 0 ? Math.min(BATCH_BYTES, maxBytes / 10) : BATCH_BYTES;
+      const batch = takeBatch(group.waiting, Math.min(most, BATCH_MESSAGES_DEFAULT), mostBytes);
       if (group.waiting.length === 0) this.#groups.delete(key);
       try {
-        await this.#putBatch(batch, group.options);
+        await this.#putBatch(await this.#fitting(batch), group.options);
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }
@@ -97,20 +101,34 @@ export class Putter {
     this.#isFlushing = false;
   }
 
+  /** Without those that are too large, whose callers are told: the others are not to suffer. */
+  async #fitting(batch: readonly Waiting[]): Promise<Waiting[]> {
+    const fitting: Waiting[] = [];
+    for (const one of batch) {
+      try {
+        await this.#checkSize(one.body.length);
+        fitting.push(one);
+      } catch (error) {
+        one.reject(error);
+      }
+    }
+    return fitting;
+  }
+
   async #putBatch(batch: readonly Waiting[], options: PutOptions): Promise<void> {
     const [only] = batch;
+    if (only === undefined) return;
     if (batch.length === 1) {
-      const { body, headers, resolve } = only!;
+      const { body, headers, resolve } = only;
       resolve(await this.#putAlone(body, { ...options, headers }));
       return;
     }
-    for (const { body } of batch) await this.#checkSize(body.length);
     const records = batch.map(({ headers, body }) => encodeRecord(headers, body));
     const body = Buffer.concat(records);
     const settings = await this.#admission.admit(batch.length, body.length, options.waitMs);
     const draft = await Draft.create(this.#room);
     await guarded(draft, () => draft.write(batch.length, "records", {}, body));
-    const slice = draft.slice(batch.length, options, settings.ttlMs);
+    const slice = await guarded(draft, () => draft.slice(batch.length, options, settings.ttlMs));
     await draft.commit(this.#buckets, slice, options.sync ?? "disk");
     for (const [index, { resolve }] of batch.entries()) {
       resolve({ id: `${draft.id}.${index}`, duplicate: false });
@@ -136,6 +154,8 @@ export class Putter {
         await this.#checkSize(draft.bodyBytes + chunk.length);
         await draft.append(chunk, "whole", headers);
       }
+      // Only now is it known how large it is.
+      await this.#admission.admit(1, draft.bodyBytes, options.waitMs);
       await draft.finish(1, "whole", headers);
     });
     return this.#commit(draft, options);
@@ -168,12 +188,12 @@ export class Putter {
 }
 
 /** Takes from the front what fits into one batch. */
-function takeBatch(waiting: Waiting[], most: number): Waiting[] {
+function takeBatch(waiting: Waiting[], most: number, mostBytes: number): Waiting[] {
   let bytes = 0;
   let count = 0;
   while (count < waiting.length && count < most) {
     bytes += waiting[count]!.body.length;
-    if (count > 0 && bytes > BATCH_BYTES) break;
+    if (count > 0 && bytes > mostBytes) break;
     count++;
   }
   return waiting.splice(0, count);

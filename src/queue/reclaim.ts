@@ -3,12 +3,15 @@
  *
  *   1. rename   leases/<lease> to reclaim/<lease>. From here on every path that the old holder knows
  *               is gone: it can neither ack, nor nack, nor split, should it wake up
- *   2. unlink   each slice that is covered by another one of its batch (a half-done link)
- *   3. rename   each slice that is left to ready/ with one more attempt at its first message, the
+ *   2. rename   each slice to ~<slice>, until a listing shows no other. A call that the holder had
+ *               begun before 1 may still land here (the kernel had looked its directory up already);
+ *               after this it cannot, because the name that it starts from is gone
+ *   3. unlink   each slice that is covered by another one of its batch (a half-done link)
+ *   4. rename   each slice that is left to ready/ with one more attempt at its first message, the
  *               one that was in hand; or to dead/, past the queue's limit
- *   4. rmdir    reclaim/<lease>, and the lock
+ *   5. rmdir    reclaim/<lease>, and the lock
  *
- * Any number of processes may do 2 to 4 at once, and each may die anywhere: every step happens once,
+ * Any number of processes may do 2 to 5 at once, and each may die anywhere: every step happens once,
  * because its source is there once. The lock decides *when* to take over, the rename in 1 *who*
  * owns: a lock that is judged wrongly costs a redelivery, never two owners.
  *
@@ -18,7 +21,7 @@ import { ring } from "../disk/bell.ts";
 import { ignore, listIfThere } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { ORPHAN_SWEEP_MS } from "../limits.ts";
-import { covers, parseSlice, withAttempt } from "../message/slice.ts";
+import { covers, FENCE, parseHeldName, withAttempt } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { setAside } from "./aside.ts";
 import type { Warn } from "./aside.ts";
@@ -35,6 +38,15 @@ export interface ReclaimResult {
   readonly dead: number;
 }
 
+/** True where `name` is a slice that covers this one. */
+function isCoveredBy(name: string, slice: Slice): boolean {
+  const other = parseHeldName(name);
+  return other !== undefined && covers(other, slice);
+}
+
+const fenced = (path: string, name: string): string =>
+  `${path.slice(0, -name.length)}${FENCE}${name}`;
+
 export class Reclaimer {
   readonly #room: Room;
   readonly #buckets: Buckets;
@@ -47,21 +59,22 @@ export class Reclaimer {
     this.#warn = warn;
   }
 
-  /** Takes over every lease that has expired, and finishes what other reapers left. */
-  async run(): Promise<ReclaimResult> {
+  /** Takes over every lease but `own` that has expired, and finishes what other reapers left. */
+  async run(own?: string): Promise<ReclaimResult> {
     this.#result = { leases: 0, messages: 0, dead: 0 };
     const { fs, layout } = this.#room;
     const names = await listIfThere(fs, layout.leases);
+    const all = new Set(names);
     const locks = new Set(names.filter((name) => name.endsWith(LOCK_SUFFIX)));
     for (const name of names) {
       const lease = parseLeaseName(name);
-      if (lease === undefined || !(await this.#hasExpired(lease))) continue;
+      if (lease === undefined || name === own || !(await this.#hasExpired(lease))) continue;
       await this.#takeOver(lease);
       locks.delete(name + LOCK_SUFFIX);
     }
     for (const lock of locks) {
       const name = lock.slice(0, -LOCK_SUFFIX.length);
-      if (!names.includes(name)) await this.#removeOrphan(name);
+      if (!all.has(name)) await this.#removeOrphan(name);
     }
     for (const name of await listIfThere(fs, layout.reclaim)) await this.#giveBack(name);
     return this.#result;
@@ -72,8 +85,13 @@ export class Reclaimer {
     const { fs, disk, layout } = this.#room;
     if (disk.processes.isGone(lease.process)) return true;
     try {
-      const { mtimeMs } = await fs.lstat(layout.lock(lease.name));
-      return (await this.#room.now()) - mtimeMs > lease.ttlMs;
+      const lock = layout.lock(lease.name);
+      const isOld = async (): Promise<boolean> =>
+        (await this.#room.now()) - (await fs.lstat(lock)).mtimeMs > lease.ttlMs;
+      if (!(await isOld())) return false;
+      // Before a lease is taken away the disk's clock is read anew: it may have been set back.
+      await this.#room.readClock();
+      return await isOld();
     } catch (error) {
       if (!isErrno(error, "ENOENT")) throw error;
     }
@@ -109,7 +127,7 @@ export class Reclaimer {
     }
   }
 
-  /** Steps 2 to 4. */
+  /** Steps 2 to 5. */
   async #giveBack(name: string): Promise<void> {
     const { fs, layout } = this.#room;
     const directory = layout.reclaimed(name);
@@ -121,41 +139,70 @@ export class Reclaimer {
         await fs.rmdir(directory);
         return;
       } catch (error) {
-        if (isErrno(error, "ENOENT")) return;
+        if (isErrno(error, "ENOENT", "ENOTDIR")) return;
         if (!isErrno(error, "ENOTEMPTY", "EEXIST")) throw error;
       }
     }
   }
 
-  /** Lists a reclaimed lease and drops what is covered; undefined where it is gone. */
+  /** Steps 2 and 3: the names that are left with their slices; undefined where the lease is gone. */
   async #sort(directory: string): Promise<Map<string, Slice> | undefined> {
     const { fs } = this.#room;
-    const slices = new Map<string, Slice>();
-    let names: string[];
+    for (;;) {
+      const names = await this.#namesIn(directory);
+      if (names === undefined) return undefined;
+      const slices = new Map<string, Slice>();
+      let isFenced = true;
+      for (const name of names) {
+        const path = `${directory}/${name}`;
+        const slice = parseHeldName(name);
+        if (slice === undefined) await this.#dropForeign(path, name);
+        else if (name.startsWith(FENCE)) slices.set(name, slice);
+        else isFenced = false;
+      }
+      if (isFenced) return this.#withoutCovered(directory, slices);
+      for (const name of names) {
+        const slice = parseHeldName(name);
+        if (slice === undefined || name.startsWith(FENCE)) continue;
+        // What a fenced slice covers is a link half done. Others are fenced, the widest first, so
+        // that none is dropped before what covers it can no longer leave.
+        const isCovered = [...slices.values()].some((other) => covers(other, slice));
+        const isWidest = !names.some((other) => isCoveredBy(other, slice));
+        const path = `${directory}/${name}`;
+        if (isCovered) await ignore(() => fs.unlink(path), "ENOENT");
+        else if (isWidest) await ignore(() => fs.rename(path, fenced(path, name)), "ENOENT");
+      }
+    }
+  }
+
+  async #withoutCovered(
+    directory: string,
+    slices: Map<string, Slice>,
+  ): Promise<Map<string, Slice>> {
+    const all = [...slices];
+    for (const [name, slice] of all) {
+      if (!all.some(([, other]) => covers(other, slice))) continue;
+      await ignore(() => this.#room.fs.unlink(`${directory}/${name}`), "ENOENT");
+      slices.delete(name);
+    }
+    return slices;
+  }
+
+  async #namesIn(directory: string): Promise<string[] | undefined> {
     try {
-      names = await this.#listSurely(directory);
+      return await this.#listSurely(directory);
     } catch (error) {
       if (isErrno(error, "ENOENT")) return undefined;
       if (!isErrno(error, "ENOTDIR")) throw error;
       await setAside(this.#room, directory, "not a lease", this.#warn);
       return undefined;
     }
-    for (const name of names) {
-      const slice = parseSlice(name);
-      if (slice !== undefined) slices.set(name, slice);
-      else if (name.startsWith(".gone-")) {
-        await ignore(() => fs.unlink(`${directory}/${name}`), "ENOENT");
-      } else {
-        await setAside(this.#room, `${directory}/${name}`, "not a message", this.#warn);
-      }
-    }
-    const all = [...slices];
-    for (const [name, slice] of all) {
-      if (!all.some(([, other]) => covers(other, slice))) continue;
-      await ignore(() => fs.unlink(`${directory}/${name}`), "ENOENT");
-      slices.delete(name);
-    }
-    return slices;
+  }
+
+  async #dropForeign(path: string, name: string): Promise<void> {
+    // An ack that was half done: see Held.
+    if (name.startsWith(".gone-")) await ignore(() => this.#room.fs.unlink(path), "ENOENT");
+    else await setAside(this.#room, path, "not a message", this.#warn);
   }
 
   /** A shared disk may leave names out while others change: list until two listings agree. */

@@ -17,6 +17,7 @@ import {
 import type { FileSystem } from "../disk/file-system.ts";
 import type { FileSystemKind } from "../disk/kind.ts";
 import type { Processes } from "../disk/processes.ts";
+import { Breath } from "../clock.ts";
 import type { DiskClock } from "../clock.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import type { IdSource } from "../message/id.ts";
@@ -45,6 +46,7 @@ export class Room {
   readonly layout: QueueLayout;
   #settings: QueueSettings | undefined;
   #settingsReadMs = 0;
+  readonly #breath = new Breath();
   #drafts = 0;
   readonly #nonce: string;
 
@@ -73,6 +75,11 @@ export class Room {
       if (isErrno(error, "ENOENT")) throw noQueue(this.name);
       throw error;
     }
+  }
+
+  /** Lets timers and other work have a turn; for every loop over messages. */
+  breathe(): Promise<void> {
+    return this.#breath.take();
   }
 
   /** Reads the settings anew at the next use. */

@@ -77,7 +77,7 @@ export class Scanner {
         continue;
       }
       const due = await this.#listBucket(bucket.name, nowMs);
-      open.push(...due);
+      for (const candidate of due) open.push(candidate);
       // The first bucket that lies ahead is looked into all the same: if the disk's clock was set
       // back, what was put without a delay is in such ones, and ready.
       if (isAhead && due.length === 0) passedRank = bucket.rank;

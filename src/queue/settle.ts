@@ -25,7 +25,7 @@ async function nack(room: Room, held: Held, next: number, options: NackOptions):
     return;
   }
   const pauseMs = delayMs ?? (isCounted ? backoffMs(settings, attempts, room.disk.random) : 0);
-  await held.nack(next, (await room.now()) + pauseMs, isCounted);
+  await held.nack(next, Math.round((await room.now()) + pauseMs), isCounted);
 }
 
 export const settle = { nack };

@@ -37,6 +37,7 @@ export class Slot {
    */
   async next(limit = Number.POSITIVE_INFINITY): Promise<Message | undefined> {
     for (;;) {
+      await this.#room.breathe();
       await this.#advance();
       if (this.#claim === undefined) {
         this.#claim = await this.#consumer.claim(Math.min(this.#want, limit));
@@ -45,20 +46,30 @@ export class Slot {
       }
       this.#current = await this.#consumer.open(this.#claim);
       if (this.#current !== undefined) return this.#current;
+      // Damaged and buried; or its lease is not ours any more.
+      if (this.#claim.held.slice !== undefined) await this.#forget();
     }
+  }
+
+  async #forget(): Promise<void> {
+    const claim = this.#claim;
+    this.#claim = undefined;
+    await claim?.file.close();
   }
 
   async #advance(): Promise<void> {
     const claim = this.#claim;
     if (claim === undefined) return;
-    const isInHand = this.#current !== undefined && !this.#current.isSettled;
-    if (isInHand && claim.held.slice !== undefined && claim.held.slice.count > 1) {
-      await this.#current!.detach();
-    }
-    const isOver =
-      claim.held.slice === undefined ||
-      (isInHand && claim.held.slice.count === 1 && this.#current!.held === claim.held);
+    const current = this.#current;
     this.#current = undefined;
+    await current?.idle();
+    // In hand, and still the first message of what was claimed.
+    const isInHand = current !== undefined && !current.isSettled && current.held === claim.held;
+    let isOver = claim.held.slice === undefined;
+    if (isInHand && !isOver) {
+      isOver = claim.held.slice!.count === 1;
+      if (!isOver) await current.detach();
+    }
     if (!isOver) return;
     this.#claim = undefined;
     await claim.file.close();
@@ -72,10 +83,12 @@ export class Slot {
     const claim = this.#claim;
     this.#claim = undefined;
     if (claim === undefined) return;
+    const current = this.#current;
+    await current?.idle();
     try {
-      if (this.#current !== undefined && !this.#current.isSettled) {
-        if ((claim.held.slice?.count ?? 0) > 1) await this.#current.detach();
-        else return;
+      if (current !== undefined && !current.isSettled && current.held === claim.held) {
+        if ((claim.held.slice?.count ?? 0) <= 1) return;
+        await current.detach();
       }
       await claim.held.giveBack();
     } finally {

@@ -7,7 +7,7 @@
 import { ignore, listIfThere } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
-import { covers, parseSlice } from "../message/slice.ts";
+import { covers, parseHeldName, parseSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { BatchFile, ForeignError } from "./batch-file.ts";
 import { bucketStartingAt, parseBucket } from "./buckets.ts";
@@ -118,7 +118,7 @@ export class Verifier {
     const all = new Set(names);
     for (const name of names) {
       const path = `${directory}/${name}`;
-      const slice = parseSlice(name);
+      const slice = isHeld(directory) ? parseHeldName(name) : parseSlice(name);
       if (slice !== undefined) await this.#slice(path, slice, isDead, bucket);
       else if (isDead && name.endsWith(REASON_SUFFIX)) {
         if (!all.has(name.slice(0, -REASON_SUFFIX.length))) {
@@ -194,6 +194,8 @@ export class Verifier {
   }
 }
 
+const isHeld = (directory: string): boolean => /\/(leases|reclaim)\/[^/]+$/.test(directory);
+
 function overlap(one: Slice, other: Slice): boolean {
   return one.first < other.first + other.count && other.first < one.first + one.count;
 }
@@ -204,9 +206,8 @@ function isHalfDone(
   other: { slice: Slice; path: string },
 ): boolean {
   const directory = (path: string): string => path.slice(0, path.lastIndexOf("/"));
-  const isLease = /\/(leases|reclaim)\/[^/]+$/.test(directory(one.path));
   return (
-    isLease &&
+    isHeld(directory(one.path)) &&
     directory(one.path) === directory(other.path) &&
     (covers(one.slice, other.slice) || covers(other.slice, one.slice))
   );

@@ -114,7 +114,11 @@ export async function workOn(
   const { concurrency = 1 } = options;
   const worker = new Worker(room, consumer, handler, options);
   try {
-    await Promise.all(Array.from({ length: concurrency }, () => worker.run()));
+    // One that fails stops the others, but not before they have ended what they do.
+    const slots = Array.from({ length: concurrency }, () => worker.run());
+    for (const outcome of await Promise.allSettled(slots)) {
+      if (outcome.status === "rejected") throw outcome.reason;
+    }
   } finally {
     await consumer.close();
   }

@@ -3,7 +3,7 @@
  */
 import { ignore, listIfThere } from "../disk/durable.ts";
 import { SpoolError } from "../errors.ts";
-import { parseSlice } from "../message/slice.ts";
+import { parseHeldName } from "../message/slice.ts";
 import { isDropped } from "../queue/drop-box.ts";
 import { addTo, emptyTally } from "../queue/inventory.ts";
 import type { Tally } from "../queue/inventory.ts";
@@ -87,7 +87,7 @@ async function countDropped({ room }: Queue): Promise<number> {
 
 function addNames(tally: Tally, names: readonly string[]): void {
   for (const name of names) {
-    const slice = parseSlice(name);
+    const slice = parseHeldName(name);
     if (slice !== undefined) addTo(tally, slice);
   }
 }

@@ -27,7 +27,7 @@ const handOut: Act = async ({ queue }) => {
   const message = claim && (await consumer.open(claim));
   expect(message && (await text(message))).toBe("one");
   await consumer.leave();
-  return message?.receipt;
+  return message?.receipt();
 };
 
 /** A verb that begins with a receipt which another process was given. */

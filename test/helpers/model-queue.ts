@@ -108,9 +108,10 @@ export class ModelQueue {
     message.state = isLast && this.isSpent(message) ? "dead" : "waiting";
   }
 
-  /** Every lease whose holder is gone or silent is taken over. */
-  reap(nowMs: number, isGone: (process: string) => boolean): void {
+  /** Every lease whose holder is gone or silent is taken over; nobody takes his own. */
+  reap(nowMs: number, isGone: (process: string) => boolean, own?: string): void {
     for (const lease of this.leases.values()) {
+      if (lease.name === own) continue;
       if (!isGone(lease.process) && nowMs - lease.lockMs <= lease.ttlMs) continue;
       this.leases.delete(lease.name);
       for (const [first, ...rest] of lease.slices) {

@@ -416,7 +416,7 @@ export class World {
     actor.claimedMs = this.#nowMs;
     if (this.#nowMs - actor.reapedMs >= 5000) {
       actor.reapedMs = this.#nowMs;
-      this.#reap(model);
+      this.#reap(model, actor.lease?.name);
     }
     const believed = actor.lease;
     const wasLive = this.#isLive(actor.queue, believed);
@@ -458,10 +458,10 @@ export class World {
     } else this.#changed();
   }
 
-  #reap(model: ModelQueue): void {
+  #reap(model: ModelQueue, own?: string): void {
     const before = [...model.leases.values()];
     const dead = [...model.messages.values()].filter(({ state }) => state === "dead").length;
-    model.reap(this.#nowMs, (process) => this.#gone.has(process));
+    model.reap(this.#nowMs, (process) => this.#gone.has(process), own);
     const taken = before.filter(({ name }) => !model.leases.has(name));
     this.#meet("taken over", taken.length);
     this.#meet("taken over with many", taken.filter(({ slices }) => slices.length > 1).length);
@@ -660,7 +660,12 @@ export class World {
       lease!.slices.push(run);
       const message = (await consumer.open(claim))!;
       await this.#checkMessage(queue, message, run[0]!, true);
-      this.handed.push({ queue, receipt: message.receipt, key: run[0]!, lease: lease!.name });
+      this.handed.push({
+        queue,
+        receipt: await message.receipt(),
+        key: run[0]!,
+        lease: lease!.name,
+      });
       await claim.file.close();
     }
     await consumer.leave();

@@ -115,11 +115,19 @@ describe("splitting by chance", () => {
     expect(mean).toBeLessThan(BUCKET_SLICES * 2);
   });
 
-  test("cannot split what is due at the very same instant, and does not try", async () => {
+  test("splits what is due at the very same instant, too", async () => {
     const sizes = await fill(
-      Array.from({ length: 1000 }, () => START_MS),
+      Array.from({ length: 20_000 }, () => START_MS),
       1,
     );
-    expect(sizes).toEqual([1000]);
+    expect(Math.max(...sizes)).toBeLessThan(8000);
+  });
+
+  test("splits what comes in falling order", async () => {
+    const sizes = await fill(
+      Array.from({ length: 20_000 }, (_, index) => START_MS + 604_800_000 - index),
+      1,
+    );
+    expect(Math.max(...sizes)).toBeLessThan(8000);
   });
 });

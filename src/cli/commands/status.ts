@@ -30,13 +30,15 @@ export default function statusCommand(context: Context): Command {
         "oldest ready one has waited; bytes; consumers that hold a lease.",
     )
     .argument("[queue...]", "these queues only")
-    .option(
-      "--watch [interval]",
-      "again and again, every 2s or as often as it says",
-      parseDurationMs,
-    )
+    .option("--watch [interval]", "again and again, every 2s or as often as it says", parseInterval)
     .addHelpText("after", EXAMPLES)
     .action((names: string[], options: Options) => status(context, names, options));
+}
+
+function parseInterval(text: string): number {
+  if (/^\d/.test(text)) return parseDurationMs(text);
+  const hint = "Name the queues first: spool status QUEUE --watch";
+  throw new SpoolError("USAGE", `not an interval: ${text}`, hint);
 }
 
 async function status(context: Context, names: readonly string[], options: Options): Promise<void> {

@@ -149,7 +149,7 @@ async function claimOnly(
   try {
     for await (const message of upTo(queue, consumer, options)) claimed.push(message);
     for (const message of claimed) {
-      const { receipt } = message;
+      const receipt = await message.receipt();
       await context.write(`${JSON.stringify({ receipt, ...(await messageJson(message)) })}\n`);
       await message.leave();
     }

@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 
 import type { Command } from "commander";
 
-import { SpoolError } from "../../errors.ts";
+import { fromErrno, SpoolError } from "../../errors.ts";
 import type { Message } from "../../queue/message.ts";
 import type { Queue } from "../../queue/queue.ts";
 import type { Context, GlobalOptions } from "../context.ts";
@@ -15,7 +15,7 @@ import {
   parseQueue,
   queueArgument,
 } from "../options.ts";
-import { killGroup, runCommand } from "../run-command.ts";
+import { killGroup, NoPayload, runCommand } from "../run-command.ts";
 import type { Outcome } from "../run-command.ts";
 import { onSignals } from "../signals.ts";
 
@@ -77,7 +77,7 @@ class CommandWorker {
   readonly #options: Options;
   readonly #stop = new AbortController();
   readonly #children = new Set<ChildProcess>();
-  #failure: SpoolError | undefined;
+  #failure: unknown;
 
   constructor(
     context: Context,
@@ -126,7 +126,13 @@ class CommandWorker {
 
   async #handle(message: Message): Promise<void> {
     const path = this.#queue.room.draft("payload-");
-    const outcome = await runCommand(message, {
+    const outcome = await this.#run(message, path);
+    if (outcome !== undefined) await this.#settle(message, outcome);
+  }
+
+  /** Runs the command; where it could not even be given its payload all work stops. */
+  async #run(message: Message, path: string): Promise<Outcome | undefined> {
+    const running = runCommand(message, {
       argv: this.#argv,
       timeoutMs: this.#options.timeout,
       env: this.#environment(message, path),
@@ -135,7 +141,15 @@ class CommandWorker {
       onStart: (child) => this.#children.add(child),
       onEnd: (child) => this.#children.delete(child),
     });
-    await this.#settle(message, outcome);
+    try {
+      return await running;
+    } catch (error) {
+      if (!(error instanceof NoPayload)) throw error;
+      await message.giveBack();
+      this.#failure ??= fromErrno(error.cause);
+      this.#stop.abort();
+      return undefined;
+    }
   }
 
   async #settle(message: Message, outcome: Outcome): Promise<void> {
