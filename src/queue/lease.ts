@@ -173,7 +173,9 @@ export async function extendLease(
   const path = `${layout.lease(lease.name)}/${formatSlice(slice)}`;
   // It ends when its lock is older than its time to live, so a longer one is a lock from the future.
   const touch = (): unknown => fs.touch(layout.lock(lease.name), nowMs + forMs - lease.ttlMs);
-  const isAlive = await ignore(touch, "ENOENT");
-  // Looked at afterwards: what is there now is not taken away before the new time is over.
-  if (!isAlive || !(await ignore(() => fs.lstat(path), "ENOENT"))) throw leaseLost("that message");
+  const isHeld = (): Promise<boolean> => ignore(() => fs.lstat(path), "ENOENT");
+  // Looked at before, because others may share the lease; and after, because what is there then is
+  // not taken away until the new time is over.
+  const isExtended = (await isHeld()) && (await ignore(touch, "ENOENT")) && (await isHeld());
+  if (!isExtended) throw leaseLost("that message");
 }

@@ -102,7 +102,7 @@ describe("a claim that was handed out", () => {
   });
 
   test("is held longer or not, and runs out in the end", async ({ dir }) => {
-    expect(await everyCrash(dir, extend)).toEqual([10, 10]);
+    expect(await everyCrash(dir, extend)).toEqual([11, 11]);
   });
 
   test("is settled by its receipt or lost to another one, but not both", async ({ dir }) => {

@@ -184,7 +184,10 @@ export class Cli {
     const root = this.path(inQueue, queue);
     const names = await readdir(root, { recursive: true });
     return names
-      .filter((name) => /\/\d-\d{13}-[^/]+$/.test(`/${name}`) && !name.endsWith(".reason"))
+      .filter(
+        (name) =>
+          /\/\d-\d{13}-[0-9a-z]{26}-\d{7}-n[^/]+$/.test(`/${name}`) && !name.endsWith(".reason"),
+      )
       .map((name) => `${root}/${name}`);
   }
 
