@@ -19,6 +19,7 @@ import { BUCKET_SLICES } from "../limits.ts";
 import { ID_PATTERN } from "../message/id.ts";
 import { formatSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
+import { setAside } from "./aside.ts";
 import type { Room } from "./room.ts";
 
 const BUCKET = new RegExp(`^(\\d)-(\\d{13})(?:-${ID_PATTERN})?$`);
@@ -66,6 +67,8 @@ export class Buckets {
   readonly #room: Room;
   #names: string[] = [];
   #listedMs = Number.NEGATIVE_INFINITY;
+  /** Those that were seen to be directories since they were listed. */
+  readonly #real = new Set<string>();
 
   constructor(room: Room) {
     this.#room = room;
@@ -76,6 +79,7 @@ export class Buckets {
     const names = await this.#room.fs.list(this.#room.layout.ready);
     this.#names = names.filter((name) => BUCKET.test(name)).toSorted();
     this.#listedMs = this.#room.disk.clock.monotonicMs();
+    this.#real.clear();
     return this.#names;
   }
 
@@ -126,8 +130,27 @@ export class Buckets {
       const nowMs = clock.isFresh() ? clock.now() : slice.visibleMs;
       return bucketStartingAt({ ...slice, visibleMs: Math.min(slice.visibleMs, nowMs) });
     }
+    if (!(await this.#isReal(found))) return this.#choose(slice);
     // What comes in falling order wants the bucket that it goes to cut in two.
     return chance < 1 ? middleBetween(found, slice) : found;
+  }
+
+  /** A link with a bucket's name would lead messages out of the spool: it goes aside. */
+  async #isReal(bucket: string): Promise<boolean> {
+    if (this.#real.has(bucket)) return true;
+    const path = this.#room.layout.bucket(bucket);
+    try {
+      if ((await this.#room.fs.lstat(path)).kind !== "directory") {
+        await setAside(this.#room, path, "not a bucket", () => {});
+        this.#listedMs = Number.NEGATIVE_INFINITY;
+        return false;
+      }
+    } catch (error) {
+      // Removed as empty: whoever puts into it makes it again.
+      if (!isErrno(error, "ENOENT")) throw error;
+    }
+    this.#real.add(bucket);
+    return true;
   }
 
   /** Removes a bucket that was found empty, unless it has been filled again. */

@@ -62,9 +62,9 @@ export class Message {
 
   /** Names this claim for `ack`, `nack`, `reject` and `extend` by another process. */
   async receipt(): Promise<string> {
-    if (!this.#isSettled && (this.#held.slice?.count ?? 1) > 1) await this.detach();
-    const slice = this.#held.slice;
-    if (slice === undefined) throw leaseLost(`message ${this.id}`);
+    const isHeld = await this.stepAside();
+    const { slice } = this.#held;
+    if (!isHeld || slice === undefined) throw leaseLost(`message ${this.id}`);
     return formatReceipt({
       queue: this.queue,
       lease: this.#lease.name,
@@ -93,16 +93,16 @@ export class Message {
     await this.#lease.check();
   }
 
-  /** For its consumer: lets the messages behind it go on while this one is still in hand. */
-  detach(): Promise<void> {
+  /**
+   * For its consumer, who wants to go on: false where it was settled, else true, and the messages
+   * behind it are not its own any more. Decided in its turn: an ack may be on its way.
+   */
+  stepAside(): Promise<boolean> {
     return this.#inTurn(async () => {
-      if (!this.#isDone) this.#held = await this.#held.detach(this.#span.next);
+      if (this.#isDone) return false;
+      if ((this.#held.slice?.count ?? 1) > 1) this.#held = await this.#held.detach(this.#span.next);
+      return true;
     });
-  }
-
-  /** For its consumer: resolves when nothing is being done with it. */
-  async idle(): Promise<void> {
-    await this.#turn;
   }
 
   /** Aborted when the lease was found to be lost: the work on this message is in vain. */

@@ -62,14 +62,10 @@ export class Slot {
     if (claim === undefined) return;
     const current = this.#current;
     this.#current = undefined;
-    await current?.idle();
-    // In hand, and still the first message of what was claimed.
-    const isInHand = current !== undefined && !current.isSettled && current.held === claim.held;
-    let isOver = claim.held.slice === undefined;
-    if (isInHand && !isOver) {
-      isOver = claim.held.slice!.count === 1;
-      if (!isOver) await current.detach();
-    }
+    const isShared = current !== undefined && current.held === claim.held;
+    const isInHand = isShared && (await current.stepAside());
+    // The last of what was claimed stays with whoever has it in hand.
+    const isOver = claim.held.slice === undefined || (isInHand && current.held === claim.held);
     if (!isOver) return;
     this.#claim = undefined;
     await claim.file.close();
@@ -84,12 +80,9 @@ export class Slot {
     this.#claim = undefined;
     if (claim === undefined) return;
     const current = this.#current;
-    await current?.idle();
     try {
-      if (current !== undefined && !current.isSettled && current.held === claim.held) {
-        if ((claim.held.slice?.count ?? 0) <= 1) return;
-        await current.detach();
-      }
+      const isShared = current !== undefined && current.held === claim.held;
+      if (isShared && (await current.stepAside()) && current.held === claim.held) return;
       await claim.held.giveBack();
     } finally {
       await claim.file.close();

@@ -61,14 +61,14 @@ describe("a move that dies at any call", () => {
   test("has moved each slice or not", async ({ dir }) => {
     const before = inTurn(makeOther, five, put(["six"]));
     const verb = { before, life: move([...FIVE, "six"]) };
-    expect(await everyCrash(`${dir}/ext4`, verb)).toEqual([23, 23]);
-    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([24, 24]);
+    expect(await everyCrash(`${dir}/ext4`, verb)).toEqual([24, 24]);
+    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([25, 25]);
   });
 
   test("has moved as many as it should or none", async ({ dir }) => {
     const verb = { before: inTurn(makeOther, five), life: move(["one", "two"], { max: 2 }) };
-    expect(await everyCrash(`${dir}/ext4`, verb)).toEqual([34, 34]);
-    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([38, 38]);
+    expect(await everyCrash(`${dir}/ext4`, verb)).toEqual([35, 35]);
+    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([39, 39]);
   });
 
   test("makes the queue that it moves to", async ({ dir }) => {
@@ -84,7 +84,7 @@ describe("a redrive that dies at any call", () => {
     const before = inTurn(five, rejectFive);
     const life: Act = ({ queue }, told) =>
       told.to("ready", FIVE, () => queue.moveTo(queue, { states: ["dead"] }));
-    expect(await everyCrash(dir, { before, life })).toEqual([20, 20]);
+    expect(await everyCrash(dir, { before, life })).toEqual([21, 21]);
   });
 
   test("leaves what was acked where it is: nowhere", async ({ dir }) => {
@@ -97,6 +97,6 @@ describe("a redrive that dies at any call", () => {
     };
     const life: Act = ({ queue }, told) =>
       told.to("ready", ["two"], () => queue.moveTo(queue, { states: ["dead"] }));
-    expect(await everyCrash(dir, { before: inTurn(five, settle), life })).toEqual([12, 12]);
+    expect(await everyCrash(dir, { before: inTurn(five, settle), life })).toEqual([13, 13]);
   });
 });

@@ -121,8 +121,8 @@ describe("a file in the drop box", () => {
   };
 
   test("becomes a message once, at whatever call its adopter dies", async ({ dir }) => {
-    expect(await everyCrash(`${dir}/sweep`, { before: drop, life: sweep })).toEqual([37, 37]);
-    expect(await everyCrash(`${dir}/all`, { before: drop, life: ackAll })).toEqual([63, 63]);
+    expect(await everyCrash(`${dir}/sweep`, { before: drop, life: sweep })).toEqual([38, 38]);
+    expect(await everyCrash(`${dir}/all`, { before: drop, life: ackAll })).toEqual([64, 64]);
   });
 
   test("becomes a message once, at whatever call its adopter stands still", async ({ dir }) => {
@@ -161,8 +161,8 @@ describe("a sweep that dies at any call", () => {
     const findings = [/was set aside/];
     const verb = { before: five, prepare: leave, life: sweep, settings, findings };
     const later = { ...verb, aheadMs: 40 * 3600_000 };
-    expect(await everyCrash(`${dir}/ext4`, later)).toEqual([42, 54]);
-    expect(await everyCrash(`${dir}/nfs`, { ...later, type: NFS })).toEqual([44, 56]);
+    expect(await everyCrash(`${dir}/ext4`, later)).toEqual([43, 55]);
+    expect(await everyCrash(`${dir}/nfs`, { ...later, type: NFS })).toEqual([45, 57]);
     // Two at once, before the drafts of those who may live have had their time.
     expect(
       await everyPause(`${dir}/pause`, { ...verb, aheadMs: 2 * 3600_000 }, sweep),

@@ -92,9 +92,9 @@ describe("a claim that was handed out", () => {
   });
 
   test("is given back once", async ({ dir }) => {
-    expect(await everyCrash(`${dir}/ext4`, nack)).toEqual([10, 10]);
-    expect(await everyCrash(`${dir}/zfs`, { ...nack, type: ZFS })).toEqual([10, 10]);
-    expect(await everyCrash(`${dir}/nfs`, { ...nack, type: NFS })).toEqual([10, 10]);
+    expect(await everyCrash(`${dir}/ext4`, nack)).toEqual([11, 11]);
+    expect(await everyCrash(`${dir}/zfs`, { ...nack, type: ZFS })).toEqual([11, 11]);
+    expect(await everyCrash(`${dir}/nfs`, { ...nack, type: NFS })).toEqual([11, 11]);
   });
 
   test("is buried once, with its reason", async ({ dir }) => {
