@@ -1,8 +1,7 @@
 /**
  * Verify: reads every name and every byte of a queue, and says what is wrong. Changes nothing.
  *
- * A finding is damage only if it is still there at a second look: a living spool moves while it is
- * read.
+ * A living spool moves while it is read: a finding counts only if its path is still there at the end.
  */
 import { ignore, listIfThere } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
@@ -26,6 +25,8 @@ export interface Verified {
   readonly messages: number;
   readonly bytes: number;
 }
+
+const MISSING = "is missing";
 
 export class Verifier {
   readonly #room: Room;
@@ -56,7 +57,11 @@ export class Verifier {
       this.#find(`${layout.aside}/${name}`, "was set aside; look at it and remove it");
     }
     await this.#overlaps();
-    return { findings: this.#findings, messages: this.#messages, bytes: this.#bytes };
+    const findings: Finding[] = [];
+    for (const finding of this.#findings) {
+      if (finding.problem === MISSING || (await this.#kindOf(finding.path))) findings.push(finding);
+    }
+    return { findings, messages: this.#messages, bytes: this.#bytes };
   }
 
   #find(path: string, problem: string): void {
@@ -68,11 +73,11 @@ export class Verifier {
       await this.#room.settings();
     } catch (error) {
       if (!(error instanceof SpoolError)) throw error;
-      this.#find(this.#room.layout.settings, error.message);
+      this.#find(this.#room.layout.settings, error.code === "NO_QUEUE" ? MISSING : error.message);
     }
     for (const directory of this.#room.layout.directories) {
       const kind = await this.#kindOf(directory);
-      if (kind !== "directory") this.#find(directory, kind ?? "is missing");
+      if (kind !== "directory") this.#find(directory, kind ?? MISSING);
     }
   }
 
