@@ -77,9 +77,3 @@ export class HostProcesses implements Processes {
     }
   }
 }
-
-/** The pid in a token, for people; undefined where it is not known. */
-export function pidOf(token: string): number | undefined {
-  const pid = TOKEN.exec(token)?.[3];
-  return pid === undefined ? undefined : Number(pid);
-}

@@ -87,7 +87,13 @@ export class Lease {
       // It slept for so long that a sweeper took its lock for an orphan.
       throw leaseLost(`queue ${room.name}`, error);
     }
-    await room.fs.mkdir(lease.path);
+    try {
+      await room.fs.mkdir(lease.path);
+    } catch (error) {
+      // A full disk, say: no lock may go on beating for a lease that never came.
+      await lease.#unlock();
+      throw error;
+    }
     return lease;
   }
 
@@ -126,9 +132,14 @@ export class Lease {
   /** Removes the lease where nothing is in it; a lease that holds something is left as it is. */
   async close(): Promise<void> {
     const { fs } = this.#room;
-    const isGone = await removeIfEmpty(fs.rmdir.bind(fs), this.path);
+    if (await removeIfEmpty(fs.rmdir.bind(fs), this.path)) await this.#unlock();
+    else await this.#heartbeat?.stop();
+  }
+
+  async #unlock(): Promise<void> {
+    const { fs, layout } = this.#room;
     await this.#heartbeat?.stop();
-    if (isGone) await removeIfEmpty(fs.rmdir.bind(fs), this.#room.layout.lock(this.name));
+    await removeIfEmpty(fs.rmdir.bind(fs), layout.lock(this.name));
   }
 
   /** Stops the sign of life and leaves everything: for a consumer that is going to die. */

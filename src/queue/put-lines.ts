@@ -39,6 +39,14 @@ export interface PutManyResult {
   readonly batches: number;
 }
 
+function tooLongForRecord(): SpoolError {
+  return new SpoolError(
+    "MESSAGE_TOO_LARGE",
+    `a NUL-separated message is larger than ${RECORD_BYTES} bytes`,
+    "Put it alone, from its own file.",
+  );
+}
+
 export class ManyPutter {
   readonly #room: Room;
   readonly #buckets: Buckets;
@@ -155,7 +163,7 @@ export class ManyPutter {
     this.#openBytes += piece.length;
     this.#checkSize(this.#openBytes, maxMessageBytes);
     if (this.#framing === "records") {
-      if (this.#openBytes > RECORD_BYTES) this.#checkSize(this.#openBytes, RECORD_BYTES);
+      if (this.#openBytes > RECORD_BYTES) throw tooLongForRecord();
     } else if (this.#spilled || this.#openBytes > SPILL_BYTES) {
       this.#spilled = true;
       await this.#appendLines(new Uint8Array(0));
