@@ -23,7 +23,7 @@ import { IdSource } from "./message/id.ts";
 import { checkName, pathOfQueue } from "./names.ts";
 import { Queue } from "./queue/queue.ts";
 import { Room } from "./queue/room.ts";
-import type { Disk } from "./queue/room.ts";
+import type { Disk } from "./queue/site.ts";
 
 /** What a test may want to replace. */
 export interface SpoolParts {

@@ -10,6 +10,7 @@ import type { Buckets } from "./buckets.ts";
 import { Claimer } from "./claimer.ts";
 import type { Claim } from "./claimer.ts";
 import { adoptDropped } from "./drop-box.ts";
+import { QueueDelivery } from "./intake.ts";
 import { Lease, parseLeaseName } from "./lease.ts";
 import type { LeaseStyle } from "./lease.ts";
 import { Message } from "./message.ts";
@@ -41,6 +42,7 @@ export class Consumer {
   readonly #room: Room;
   readonly #buckets: Buckets;
   readonly #options: ConsumerOptions;
+  readonly #delivery: QueueDelivery;
   readonly #style: LeaseStyle;
   readonly #scanner: Scanner;
   readonly #claimer: Claimer;
@@ -56,6 +58,7 @@ export class Consumer {
   constructor(room: Room, buckets: Buckets, style: LeaseStyle, options: ConsumerOptions = {}) {
     this.#room = room;
     this.#buckets = buckets;
+    this.#delivery = new QueueDelivery(room, buckets);
     this.#style = style;
     this.#options = options;
     const warn = options.warn ?? (() => {});
@@ -153,8 +156,9 @@ export class Consumer {
     if (nowMs - this.#reapedMs < everyMs) return false;
     this.#reapedMs = nowMs;
     const { messages } = await this.#reclaimer.run(this.#lease?.name);
-    await sweepDrafts(this.#room, this.#buckets);
-    return messages > 0;
+    await sweepDrafts(this.#delivery);
+    const recovered = (await this.#room.source?.recover()) ?? 0;
+    return messages + recovered > 0;
   }
 
   /**

@@ -18,19 +18,18 @@
  */
 import { dirname } from "node:path";
 
-import { ring } from "../disk/bell.ts";
 import { ignore, listIfThere, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { formatSlice, parseSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import type { Buckets } from "./buckets.ts";
 import type { Draft, PutOptions } from "./draft.ts";
-import type { Room } from "./room.ts";
+import type { Delivery, Sync } from "./intake.ts";
+import type { Site } from "./site.ts";
 
 export interface DedupRequest {
   readonly key: string;
   readonly windowMs: number;
-  readonly sync: "disk" | "none";
+  readonly sync: Sync;
 }
 
 /** tmp/k<hash>.<this epoch>.<next epoch>.<slice>.… : all that a stranger needs to finish it. */
@@ -49,25 +48,25 @@ export function dedupPrefix(options: PutOptions): string {
 
 /** Commits the draft, unless its key was seen: then returns the earlier message's id. */
 export async function commitOnce(
-  room: Room,
-  buckets: Buckets,
+  delivery: Delivery,
   draft: Draft,
   slice: Slice,
   { key, windowMs, sync }: DedupRequest,
 ): Promise<string | undefined> {
-  const { fs } = room;
+  const { site } = delivery;
+  const { fs } = site;
   const hash = await hashOf(key);
   const startMs = Math.floor(draft.timeMs / windowMs) * windowMs;
   const epochs = `${startMs}.${startMs + windowMs}`;
-  const keyed = room.draft(`k${hash}.${epochs}.${formatSlice(slice)}.`);
+  const keyed = site.draft(`k${hash}.${epochs}.${formatSlice(slice)}.`);
   try {
     if (sync === "disk") await fs.sync(draft.fd);
     await fs.rename(draft.path, keyed);
     const { inode } = await fs.stat(draft.fd);
     let winner: string | undefined;
     // Whoever looked at a rival that gave way meanwhile looks again.
-    while (winner === undefined) winner = await finish(room, buckets, keyed, inode, sync);
-    await tidy(room, windowMs);
+    while (winner === undefined) winner = await finish(delivery, keyed, inode, sync);
+    await tidy(site, windowMs);
     if (winner === draft.id) return undefined;
     await ignore(() => fs.unlink(keyed), "ENOENT");
     return winner;
@@ -83,41 +82,40 @@ export async function commitOnce(
  * the way has given way: then all of it can be done again.
  */
 async function finish(
-  room: Room,
-  buckets: Buckets,
+  delivery: Delivery,
   keyed: string,
   inode: number,
-  sync: "disk" | "none",
+  sync: Sync,
 ): Promise<string | undefined> {
-  const { fs, layout } = room;
+  const { site } = delivery;
+  const { fs, layout } = site;
   const match = KEYED.exec(keyed.slice(keyed.lastIndexOf("/") + 1));
   const [, hash = "", current = "", next = "", sliceName = ""] = match ?? [];
   const slice = parseSlice(sliceName);
   if (slice === undefined) throw new SpoolError("IO", `${keyed}: not a name of ours`);
   for (const epoch of [current, next]) {
     const directory = `${layout.dedup}/${epoch}`;
-    const rival = await mark(room, keyed, inode, directory, hash);
+    const rival = await mark(site, keyed, inode, directory, hash);
     if (rival === inode) continue;
-    if (epoch === next) await unmark(room, `${layout.dedup}/${current}/${hash}`, inode);
-    return finishRival(room, buckets, rival, `${directory}/${hash}`, sync);
+    if (epoch === next) await unmark(site, `${layout.dedup}/${current}/${hash}`, inode);
+    return finishRival(delivery, rival, `${directory}/${hash}`, sync);
   }
-  const placed = await buckets.place(keyed, slice);
-  if (placed !== undefined) await ring(fs, layout.bell);
+  const placed = await delivery.deliver(keyed, slice, sync);
   if (sync === "disk") {
-    await syncMarker(room, buckets, `${layout.dedup}/${next}/${hash}`, slice.batch, placed);
+    await syncMarker(delivery, `${layout.dedup}/${next}/${hash}`, slice.batch, placed);
   }
   return slice.batch;
 }
 
 /** Links `keyed`, which has this inode, as the marker; returns the inode of what is the marker now. */
 async function mark(
-  room: Room,
+  site: Site,
   keyed: string,
   inode: number,
   directory: string,
   hash: string,
 ): Promise<number> {
-  const { fs } = room;
+  const { fs } = site;
   const path = `${directory}/${hash}`;
   for (;;) {
     try {
@@ -127,17 +125,17 @@ async function mark(
       if (!isErrno(error, "ENOENT", "EEXIST")) throw error;
       if (isErrno(error, "ENOENT") && (await makeDirectory(fs, directory))) continue;
     }
-    const marker = await inodeAt(room, path);
+    const marker = await inodeAt(site, path);
     if (marker !== undefined) return marker;
     // Unmarked meanwhile; or the draft is gone, and so is what it was given up for.
-    if ((await inodeAt(room, keyed)) === undefined) {
+    if ((await inodeAt(site, keyed)) === undefined) {
       throw new SpoolError("TRY_AGAIN", `${keyed}: removed by somebody`, "Put it again.");
     }
   }
 }
 
 /** The inode at a path, or undefined where nothing is. */
-async function inodeAt({ fs }: Room, path: string): Promise<number | undefined> {
+async function inodeAt({ fs }: Site, path: string): Promise<number | undefined> {
   try {
     return (await fs.lstat(path)).inode;
   } catch (error) {
@@ -147,30 +145,30 @@ async function inodeAt({ fs }: Room, path: string): Promise<number | undefined> 
 }
 
 /** Takes the first marker back after the second one was lost to a rival. */
-async function unmark(room: Room, marker: string, inode: number): Promise<void> {
-  if ((await inodeAt(room, marker)) !== inode) return;
-  await ignore(() => room.fs.unlink(marker), "ENOENT");
+async function unmark(site: Site, marker: string, inode: number): Promise<void> {
+  if ((await inodeAt(site, marker)) !== inode) return;
+  await ignore(() => site.fs.unlink(marker), "ENOENT");
 }
 
 /** Sees to it that the batch behind the rival's marker is delivered; returns its id. */
 async function finishRival(
-  room: Room,
-  buckets: Buckets,
+  delivery: Delivery,
   rival: number,
   marker: string,
-  sync: "disk" | "none",
+  sync: Sync,
 ): Promise<string | undefined> {
-  const { fs, layout } = room;
+  const { site } = delivery;
+  const { fs, layout } = site;
   for (const name of await fs.list(layout.tmp)) {
     const path = `${layout.tmp}/${name}`;
-    if (!KEYED.test(name) || (await inodeAt(room, path)) !== rival) continue;
-    return finishOther(room, buckets, path, rival, sync);
+    if (!KEYED.test(name) || (await inodeAt(site, path)) !== rival) continue;
+    return finishOther(delivery, path, rival, sync);
   }
   // It is not in tmp/ any more: it was delivered, or has given way and taken its marker along.
   // Its name is in its header.
   try {
-    const id = await idInHeader(room, marker, rival);
-    if (sync === "disk" && id !== undefined) await syncMarker(room, buckets, marker, id);
+    const id = await idInHeader(site, marker, rival);
+    if (sync === "disk" && id !== undefined) await syncMarker(delivery, marker, id);
     return id;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
@@ -189,29 +187,28 @@ async function finishOther(...args: Parameters<typeof finish>): Promise<string |
 }
 
 /** The id of the batch at `path`, where that still has this inode. */
-async function idInHeader(room: Room, path: string, inode: number): Promise<string | undefined> {
+async function idInHeader(site: Site, path: string, inode: number): Promise<string | undefined> {
   const start = Buffer.alloc(256);
-  const fd = await room.fs.open(path, "read");
+  const fd = await site.fs.open(path, "read");
   try {
-    if ((await room.fs.stat(fd)).inode !== inode) return undefined;
-    const count = await room.fs.read(fd, start, 0);
+    if ((await site.fs.stat(fd)).inode !== inode) return undefined;
+    const count = await site.fs.read(fd, start, 0);
     const id = /"id":"([0-9a-z]{26})"/.exec(start.toString("latin1", 0, count))?.[1];
     if (id === undefined) throw new SpoolError("IO", `${path}: not a batch`);
     return id;
   } finally {
-    await room.fs.close(fd);
+    await site.fs.close(fd);
   }
 }
 
 /** Makes the batch and its names durable, through any one of its names. */
 async function syncMarker(
-  room: Room,
-  buckets: Buckets,
+  delivery: Delivery,
   marker: string,
   batch: string,
   placed?: string,
 ): Promise<void> {
-  const { fs, disk, layout } = room;
+  const { fs, disk, layout } = delivery.site;
   const fd = await fs.open(marker, "read");
   try {
     await fs.sync(fd);
@@ -219,29 +216,23 @@ async function syncMarker(
     await fs.close(fd);
   }
   if (disk.kind.oneSync) return;
-  const directories = [dirname(marker), layout.dedup, layout.ready];
-  if (placed !== undefined) directories.push(dirname(placed));
-  // Whoever has placed it may have died before its name there was safe: look for it.
-  for (const bucket of placed === undefined ? await buckets.list() : []) {
-    const path = layout.bucket(bucket);
-    const names = await listIfThere(fs, path);
-    if (names.some((name) => name.includes(batch))) directories.push(path);
-  }
-  for (const directory of directories) {
+  const places = await delivery.directoriesOf(batch, placed);
+  for (const directory of [dirname(marker), layout.dedup, ...places]) {
     await ignore(() => syncDirectory(fs, directory), "ENOENT");
   }
 }
 
 /** For the sweeper: finishes the batch of a dead writer, or removes it where it was not marked. */
-export async function finishOrDrop(room: Room, buckets: Buckets, name: string): Promise<boolean> {
-  const { fs, layout } = room;
+export async function finishOrDrop(delivery: Delivery, name: string): Promise<boolean> {
+  const { site } = delivery;
+  const { fs, layout } = site;
   const [, hash = "", current = "", , sliceName = ""] = KEYED.exec(name) ?? [];
   if (parseSlice(sliceName) === undefined) return false;
   const path = `${layout.tmp}/${name}`;
-  const inode = await inodeAt(room, path);
-  const marker = await inodeAt(room, `${layout.dedup}/${current}/${hash}`);
+  const inode = await inodeAt(site, path);
+  const marker = await inodeAt(site, `${layout.dedup}/${current}/${hash}`);
   if (inode !== undefined && marker === inode) {
-    await finishOther(room, buckets, path, inode, "disk");
+    await finishOther(delivery, path, inode, "disk");
   }
   await ignore(() => fs.unlink(path), "ENOENT");
   return true;
@@ -251,14 +242,14 @@ export async function finishOrDrop(room: Room, buckets: Buckets, name: string): 
 const EPOCHS = 5;
 
 /** Forgets old keys now and then, so that a queue without `gc` does not keep them for ever. */
-async function tidy(room: Room, windowMs: number): Promise<void> {
-  if ((await room.fs.list(room.layout.dedup)).length < EPOCHS) return;
-  await forgetKeys(room, windowMs, await room.now());
+async function tidy(site: Site, windowMs: number): Promise<void> {
+  if ((await site.fs.list(site.layout.dedup)).length < EPOCHS) return;
+  await forgetKeys(site, windowMs, await site.now());
 }
 
 /** Removes the epochs that no put looks at any more. Returns how many markers went. */
-export async function forgetKeys(room: Room, windowMs: number, nowMs: number): Promise<number> {
-  const { fs, layout } = room;
+export async function forgetKeys(site: Site, windowMs: number, nowMs: number): Promise<number> {
+  const { fs, layout } = site;
   // An epoch later than needed: a writer may be late.
   const oldestMs = nowMs - 3 * windowMs;
   let forgotten = 0;

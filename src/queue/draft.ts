@@ -3,14 +3,13 @@
  *
  *   1. create   tmp/<unique>_<process>: its mtime is the disk's time, and so the batch's
  *   2. write    header and body; a streamed body first, the header over the room left for it
- *   3. commit   rename it to its slice in ready/, durably (disk/durable.ts), and ring the bell
+ *   3. commit   rename it to its slice in ready/ (intake.ts), or fan it out (topic/)
  *
  * A crash before 3 leaves a file in tmp/ that names its process: `gc` removes it once that process
  * is gone. A writer that takes longer than a day gives up by itself, so that whoever cannot ask the
  * process may remove the file at an age that no writer reaches (qmail's rule).
  */
-import { ring } from "../disk/bell.ts";
-import { commitFile, ignore, writeAll } from "../disk/durable.ts";
+import { ignore, writeAll } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { WRITER_DEADLINE_MS } from "../limits.ts";
 import { encodeHeader, roomForHeader } from "../message/batch.ts";
@@ -19,19 +18,24 @@ import { Checksum } from "../message/checksum.ts";
 import { timeOfId } from "../message/id.ts";
 import { LAST_MS } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import type { Buckets } from "./buckets.ts";
-import type { Room } from "./room.ts";
+import type { Site } from "./site.ts";
 
-/** Opens a draft; makes the queue again where it was removed since it was looked at. */
-async function openDraft(room: Room, path: string): Promise<number> {
+/** Opens a draft; makes the queue or topic again where it was removed since it was looked at. */
+async function openDraft(site: Site, path: string): Promise<number> {
   try {
-    return await room.fs.open(path, "create");
+    return await site.fs.open(path, "create");
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
-    room.forgetSettings();
-    await room.settingsOrCreate();
-    return room.fs.open(path, "create");
+    await site.makeAgain();
+    return site.fs.open(path, "create");
   }
+}
+
+/** One message of a batch whose messages have headers of their own. */
+export interface Part {
+  readonly headers: Headers;
+  /** Of the message in the body, with its framing. */
+  readonly bytes: number;
 }
 
 /** What a put asks for, beside its body. */
@@ -56,29 +60,31 @@ export interface PutOptions {
 export class Draft {
   readonly id: string;
   readonly timeMs: number;
-  readonly #room: Room;
+  readonly #site: Site;
   readonly #path: string;
   readonly #fd: number;
   readonly #startedMs: number;
   readonly #checksum = new Checksum();
   #headerBytes = 0;
   #bodyBytes = 0;
+  #headers: Headers = {};
+  #parts: readonly Part[] | undefined;
 
-  private constructor(room: Room, path: string, fd: number) {
-    this.#room = room;
+  private constructor(site: Site, path: string, fd: number) {
+    this.#site = site;
     this.#path = path;
     this.#fd = fd;
-    this.#startedMs = room.disk.clock.monotonicMs();
-    this.id = room.disk.ids.next(room.disk.clock.now());
+    this.#startedMs = site.disk.clock.monotonicMs();
+    this.id = site.disk.ids.next(site.disk.clock.now());
     this.timeMs = timeOfId(this.id);
   }
 
   /** @param prefix  what the name in tmp/ starts with. */
-  static async create(room: Room, prefix = ""): Promise<Draft> {
-    const path = room.draft(prefix);
-    const fd = await openDraft(room, path);
-    room.disk.clock.observe((await room.fs.stat(fd)).mtimeMs);
-    return new Draft(room, path, fd);
+  static async create(site: Site, prefix = ""): Promise<Draft> {
+    const path = site.draft(prefix);
+    const fd = await openDraft(site, path);
+    site.disk.clock.observe((await site.fs.stat(fd)).mtimeMs);
+    return new Draft(site, path, fd);
   }
 
   get path(): string {
@@ -89,36 +95,55 @@ export class Draft {
     return this.#fd;
   }
 
+  /** Headers that all its messages share. */
+  get headers(): Headers {
+    return this.#headers;
+  }
+
+  /** Its messages, where they have headers of their own. */
+  get parts(): readonly Part[] | undefined {
+    return this.#parts;
+  }
+
   get bodyBytes(): number {
     return this.#bodyBytes;
   }
 
   /** Adds to the body. The first call leaves room for the header. */
   async append(bytes: Uint8Array, framing: Framing, headers: Headers): Promise<void> {
-    if (this.#room.disk.clock.monotonicMs() - this.#startedMs > WRITER_DEADLINE_MS) {
+    if (this.#site.disk.clock.monotonicMs() - this.#startedMs > WRITER_DEADLINE_MS) {
       throw new SpoolError("IO", `the put took longer than a day and was given up`);
     }
     if (this.#headerBytes === 0) {
       this.#headerBytes = roomForHeader(this.#header(1, framing, headers, "00000000"));
     }
-    await writeAll(this.#room.fs, this.#fd, bytes, this.#headerBytes + this.#bodyBytes);
+    await writeAll(this.#site.fs, this.#fd, bytes, this.#headerBytes + this.#bodyBytes);
     this.#checksum.update(bytes);
     this.#bodyBytes += bytes.length;
   }
 
   /** Writes the header over the room that was left for it. */
   async finish(count: number, framing: Framing, headers: Headers): Promise<void> {
+    this.#headers = headers;
     const header = this.#header(count, framing, headers, this.#checksum.digest());
     const bytes = encodeHeader(header, this.#headerBytes);
-    await writeAll(this.#room.fs, this.#fd, bytes, 0);
+    await writeAll(this.#site.fs, this.#fd, bytes, 0);
   }
 
   /** Writes header and body in one go, where the whole body is at hand. */
-  async write(count: number, framing: Framing, headers: Headers, body: Uint8Array): Promise<void> {
+  async write(
+    count: number,
+    framing: Framing,
+    headers: Headers,
+    body: Uint8Array,
+    parts?: readonly Part[],
+  ): Promise<void> {
+    this.#headers = headers;
+    this.#parts = parts;
     this.#checksum.update(body);
     this.#bodyBytes = body.length;
     const header = encodeHeader(this.#header(count, framing, headers, this.#checksum.digest()));
-    await writeAll(this.#room.fs, this.#fd, Buffer.concat([header, body]), 0);
+    await writeAll(this.#site.fs, this.#fd, Buffer.concat([header, body]), 0);
   }
 
   #header(count: number, framing: Framing, headers: Headers, checksum: string): BatchHeader {
@@ -149,28 +174,9 @@ export class Draft {
     };
   }
 
-  /** Makes it a message, or nothing at all; then it is closed either way. */
-  async commit(buckets: Buckets, slice: Slice, sync: "disk" | "none"): Promise<void> {
-    const { disk, layout } = this.#room;
-    const move = async () => {
-      const placed = await buckets.place(this.#path, slice);
-      if (placed === undefined) throw new SpoolError("IO", `${this.#path}: removed by somebody`);
-      return placed;
-    };
-    try {
-      if (sync === "none") await move();
-      else await commitFile(disk, this.#fd, this.#path, move);
-    } catch (error) {
-      await this.discard();
-      throw error;
-    }
-    await disk.fs.close(this.#fd);
-    await ring(disk.fs, layout.bell);
-  }
-
   /** Gives it up: nothing is left of it. */
   async discard(): Promise<void> {
-    const { fs } = this.#room;
+    const { fs } = this.#site;
     await ignore(() => fs.unlink(this.#path), "ENOENT");
     await fs.close(this.#fd);
   }

@@ -9,12 +9,10 @@ import { BATCH_BYTES, BATCH_MESSAGES_DEFAULT, RECORD_BYTES } from "../limits.ts"
 import { encodeRecord } from "../message/batch.ts";
 import type { Framing } from "../message/batch.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
-import type { Admission } from "./admission.ts";
-import type { Buckets } from "./buckets.ts";
 import { Draft } from "./draft.ts";
 import type { PutOptions } from "./draft.ts";
-import { checkOptions, guarded } from "./put.ts";
-import type { Room } from "./room.ts";
+import type { Intake } from "./intake.ts";
+import { checkOptions, guarded, tooLarge } from "./put.ts";
 
 /** Batches that may wait for their fsync at once. */
 const SYNCS_IN_FLIGHT = 4;
@@ -48,9 +46,7 @@ function tooLongForRecord(): SpoolError {
 }
 
 export class ManyPutter {
-  readonly #room: Room;
-  readonly #buckets: Buckets;
-  readonly #admission: Admission;
+  readonly #intake: Intake;
   readonly #options: PutManyOptions;
   readonly #byte: number;
   readonly #framing: Framing;
@@ -67,11 +63,9 @@ export class ManyPutter {
   /** True where its beginning is in the file: the batch cannot be closed now. */
   #spilled = false;
 
-  constructor(room: Room, buckets: Buckets, admission: Admission, options: PutManyOptions) {
+  constructor(intake: Intake, options: PutManyOptions) {
     checkOptions(options);
-    this.#room = room;
-    this.#buckets = buckets;
-    this.#admission = admission;
+    this.#intake = intake;
     this.#options = options;
     this.#byte = options.separator === "nul" ? 0 : 0x0a;
     // A line holds no newline, so the newlines themselves can frame it; anything else needs lengths.
@@ -119,7 +113,7 @@ export class ManyPutter {
   /** The next piece of input, or word that the open batch has lingered long enough. */
   async #within<T>(next: Promise<T>, lingerMs: number): Promise<T | "lingered"> {
     if (this.#draft === undefined || this.#spilled || this.#messages === 0) return next;
-    const left = this.#deadlineMs - this.#room.disk.clock.monotonicMs();
+    const left = this.#deadlineMs - this.#intake.site.disk.clock.monotonicMs();
     const { promise, resolve } = Promise.withResolvers<"lingered">();
     const timer = setTimeout(resolve, Math.min(left, lingerMs), "lingered");
     try {
@@ -130,7 +124,7 @@ export class ManyPutter {
   }
 
   async #add(chunk: Uint8Array): Promise<void> {
-    const { maxMessageBytes, maxDepth, maxBytes } = await this.#room.settingsOrCreate();
+    const { maxMessageBytes, maxDepth, maxBytes } = await this.#intake.limits();
     // Where there is a limit a batch is a tenth of it at the most, so that it can be kept to.
     const asked = this.#options.batchMessages ?? BATCH_MESSAGES_DEFAULT;
     const limit = maxDepth > 0 ? Math.min(asked, Math.ceil(maxDepth / 10)) : asked;
@@ -190,9 +184,10 @@ export class ManyPutter {
 
   async #append(bytes: Uint8Array): Promise<void> {
     if (this.#draft === undefined) {
-      await this.#admission.admit(1, bytes.length, this.#options.waitMs);
-      this.#draft = await Draft.create(this.#room);
-      this.#deadlineMs = this.#room.disk.clock.monotonicMs() + (this.#options.lingerMs ?? 100);
+      await this.#intake.admit(1, bytes.length, this.#options.waitMs);
+      this.#draft = await Draft.create(this.#intake.site);
+      this.#deadlineMs =
+        this.#intake.site.disk.clock.monotonicMs() + (this.#options.lingerMs ?? 100);
     }
     await this.#draft.append(bytes, this.#framing, this.#options.headers ?? {});
   }
@@ -216,14 +211,14 @@ export class ManyPutter {
     this.#draft = undefined;
     this.#messages = 0;
     const headers = this.#options.headers ?? {};
-    const { ttlMs } = await this.#room.settingsOrCreate();
+    const { ttlMs } = await this.#intake.limits();
     const slice = await guarded(draft, async () => {
       // Only now is it known what it holds; the batches that are being synced count already.
-      await this.#admission.admit(messages, draft.bodyBytes, this.#options.waitMs);
+      await this.#intake.admit(messages, draft.bodyBytes, this.#options.waitMs);
       await draft.finish(messages, this.#framing, headers);
       return draft.slice(messages, this.#options, ttlMs);
     });
-    const commit = draft.commit(this.#buckets, slice, this.#options.sync ?? "disk").then(
+    const commit = this.#intake.commit(draft, slice, this.#options.sync ?? "disk").then(
       () => this.#count(messages, draft.bodyBytes),
       (error: unknown) => void (this.#failure ??= error),
     );
@@ -243,12 +238,6 @@ export class ManyPutter {
   }
 
   #checkSize(bytes: number, limit: number): void {
-    if (limit > 0 && bytes > limit) {
-      throw new SpoolError(
-        "MESSAGE_TOO_LARGE",
-        `a message is larger than ${limit} bytes, the limit of queue ${this.#room.name}`,
-        `Raise it: spool queue set ${this.#room.name} max-message=SIZE`,
-      );
-    }
+    if (limit > 0 && bytes > limit) throw tooLarge(this.#intake, "a message", limit);
   }
 }

@@ -10,12 +10,10 @@ import { SpoolError } from "../errors.ts";
 import { BATCH_BYTES, BATCH_MESSAGES_DEFAULT } from "../limits.ts";
 import { complaintAboutHeaders, encodeRecord } from "../message/batch.ts";
 import type { Headers } from "../message/batch.ts";
-import type { Admission } from "./admission.ts";
-import type { Buckets } from "./buckets.ts";
 import { commitOnce, dedupPrefix } from "./dedup.ts";
 import { Draft } from "./draft.ts";
 import type { PutOptions } from "./draft.ts";
-import type { Room } from "./room.ts";
+import type { Intake } from "./intake.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
 
 export type Body = string | Uint8Array | AsyncIterable<Uint8Array>;
@@ -40,16 +38,12 @@ interface Group {
 }
 
 export class Putter {
-  readonly #room: Room;
-  readonly #buckets: Buckets;
-  readonly #admission: Admission;
+  readonly #intake: Intake;
   readonly #groups = new Map<string, Group>();
   #isFlushing = false;
 
-  constructor(room: Room, buckets: Buckets, admission: Admission) {
-    this.#room = room;
-    this.#buckets = buckets;
-    this.#admission = admission;
+  constructor(intake: Intake) {
+    this.#intake = intake;
   }
 
   /** Resolves when the message is safe. @throws MESSAGE_TOO_LARGE, QUEUE_FULL, DISK_FULL, … */
@@ -84,9 +78,7 @@ export class Putter {
       const [entry] = this.#groups;
       if (entry === undefined) break;
       const [key, group] = entry;
-      const { maxDepth, maxBytes } = await this.#room
-        .settingsOrCreate()
-        .catch(() => DEFAULT_SETTINGS);
+      const { maxDepth, maxBytes } = await this.#intake.limits().catch(() => DEFAULT_SETTINGS);
       // Where there is a limit a batch is a tenth of it at the most, so that it can be kept to.
       const most = maxDepth > 0 ? Math.ceil(maxDepth / 10) : BATCH_MESSAGES_DEFAULT;
       const mostBytes = maxBytes > 0 ? Math.min(BATCH_BYTES, maxBytes / 10) : BATCH_BYTES;
@@ -125,11 +117,15 @@ export class Putter {
     }
     const records = batch.map(({ headers, body }) => encodeRecord(headers, body));
     const body = Buffer.concat(records);
-    const settings = await this.#admission.admit(batch.length, body.length, options.waitMs);
-    const draft = await Draft.create(this.#room);
-    await guarded(draft, () => draft.write(batch.length, "records", {}, body));
-    const slice = await guarded(draft, () => draft.slice(batch.length, options, settings.ttlMs));
-    await draft.commit(this.#buckets, slice, options.sync ?? "disk");
+    await this.#intake.admit(batch.length, body.length, options.waitMs);
+    const { ttlMs } = await this.#intake.limits();
+    const parts = batch.map(({ headers }, index) => ({ headers, bytes: records[index]!.length }));
+    const draft = await Draft.create(this.#intake.site);
+    const slice = await guarded(draft, async () => {
+      await draft.write(batch.length, "records", {}, body, parts);
+      return draft.slice(batch.length, options, ttlMs);
+    });
+    await this.#intake.commit(draft, slice, options.sync ?? "disk");
     for (const [index, { resolve }] of batch.entries()) {
       resolve({ id: `${draft.id}.${index}`, duplicate: false });
     }
@@ -137,16 +133,16 @@ export class Putter {
 
   async #putAlone(body: Uint8Array, options: PutOptions): Promise<PutResult> {
     await this.#checkSize(body.length);
-    await this.#admission.admit(1, body.length, options.waitMs);
-    const draft = await Draft.create(this.#room, dedupPrefix(options));
+    await this.#intake.admit(1, body.length, options.waitMs);
+    const draft = await Draft.create(this.#intake.site, dedupPrefix(options));
     await guarded(draft, () => draft.write(1, "whole", options.headers ?? {}, body));
     return this.#commit(draft, options);
   }
 
   async #putStream(body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult> {
-    await this.#admission.admit(1, 0, options.waitMs);
+    await this.#intake.admit(1, 0, options.waitMs);
     const headers = options.headers ?? {};
-    const draft = await Draft.create(this.#room, dedupPrefix(options));
+    const draft = await Draft.create(this.#intake.site, dedupPrefix(options));
     await guarded(draft, async () => {
       // Also for an empty body: the first append leaves the room for the header.
       await draft.append(new Uint8Array(0), "whole", headers);
@@ -155,36 +151,40 @@ export class Putter {
         await draft.append(chunk, "whole", headers);
       }
       // Only now is it known how large it is.
-      await this.#admission.admit(1, draft.bodyBytes, options.waitMs);
+      await this.#intake.admit(1, draft.bodyBytes, options.waitMs);
       await draft.finish(1, "whole", headers);
     });
     return this.#commit(draft, options);
   }
 
   async #commit(draft: Draft, options: PutOptions): Promise<PutResult> {
-    const { ttlMs, dedupWindowMs } = await this.#room.settingsOrCreate();
+    const { ttlMs, dedupWindowMs } = await this.#intake.limits();
     const sync = options.sync ?? "disk";
     const slice = await guarded(draft, () => draft.slice(1, options, ttlMs));
     if (options.dedupKey !== undefined) {
       const request = { key: options.dedupKey, windowMs: dedupWindowMs, sync };
-      const earlier = await commitOnce(this.#room, this.#buckets, draft, slice, request);
+      const earlier = await commitOnce(this.#intake, draft, slice, request);
       if (earlier !== undefined) return { id: earlier, duplicate: true };
     } else {
-      await draft.commit(this.#buckets, slice, sync);
+      await this.#intake.commit(draft, slice, sync);
     }
     return { id: draft.id, duplicate: false };
   }
 
   async #checkSize(bytes: number): Promise<void> {
-    const { maxMessageBytes } = await this.#room.settingsOrCreate();
+    const { maxMessageBytes } = await this.#intake.limits();
     if (maxMessageBytes > 0 && bytes > maxMessageBytes) {
-      throw new SpoolError(
-        "MESSAGE_TOO_LARGE",
-        `the message is larger than ${maxMessageBytes} bytes, the limit of queue ${this.#room.name}`,
-        `Raise it: spool queue set ${this.#room.name} max-message=SIZE`,
-      );
+      throw tooLarge(this.#intake, "the message", maxMessageBytes);
     }
   }
+}
+
+export function tooLarge({ noun, site }: Intake, what: string, limit: number): SpoolError {
+  return new SpoolError(
+    "MESSAGE_TOO_LARGE",
+    `${what} is larger than ${limit} bytes, the limit of ${noun} ${site.name}`,
+    `Raise it: spool ${noun} set ${site.name} max-message=SIZE`,
+  );
 }
 
 /** Takes from the front what fits into one batch. */

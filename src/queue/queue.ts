@@ -14,6 +14,8 @@ import { reasonOf } from "./dead-letters.ts";
 import type { DeathReason } from "./dead-letters.ts";
 import type { PutOptions } from "./draft.ts";
 import { Inventory } from "./inventory.ts";
+import { QueueIntake } from "./intake.ts";
+import type { Intake } from "./intake.ts";
 import type { LeaseStyle } from "./lease.ts";
 import type { Message } from "./message.ts";
 import { Putter } from "./put.ts";
@@ -36,16 +38,18 @@ export class Queue {
   readonly room: Room;
   readonly buckets: Buckets;
   readonly inventory: Inventory;
+  /** What puts go into. */
+  readonly intake: Intake;
   readonly #putter: Putter;
-  readonly #admission: Admission;
 
   constructor(room: Room) {
     this.name = room.name;
     this.room = room;
     this.buckets = new Buckets(room);
     this.inventory = new Inventory(room, this.buckets);
-    this.#admission = new Admission(room, this.inventory);
-    this.#putter = new Putter(room, this.buckets, this.#admission);
+    const admission = new Admission(room, this.inventory);
+    this.intake = new QueueIntake(room, this.buckets, admission);
+    this.#putter = new Putter(this.intake);
   }
 
   /**
@@ -65,7 +69,7 @@ export class Queue {
 
   /** Adds every line of a stream, or what ends with a NUL; `run` it. */
   putMany(options: PutManyOptions = {}): ManyPutter {
-    return new ManyPutter(this.room, this.buckets, this.#admission, options);
+    return new ManyPutter(this.intake, options);
   }
 
   /**
@@ -135,7 +139,7 @@ export class Queue {
   }
 
   async sweep(warn: Warn = () => {}): Promise<SweepResult> {
-    return sweep(this.room, this.buckets, warn);
+    return sweep(this.room, this.buckets, this.intake, warn);
   }
 
   verify(onProgress?: (messages: number) => void): Promise<Verified> {

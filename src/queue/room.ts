@@ -7,55 +7,45 @@
 import { dirname } from "node:path";
 
 import { makeBell } from "../disk/bell.ts";
-import {
-  ignore,
-  makeDirectories,
-  makeDirectory,
-  replaceFile,
-  syncDirectory,
-} from "../disk/durable.ts";
-import type { FileSystem } from "../disk/file-system.ts";
-import type { FileSystemKind } from "../disk/kind.ts";
-import type { Processes } from "../disk/processes.ts";
-import { Breath } from "../clock.ts";
-import type { DiskClock } from "../clock.ts";
+import { ignore, makeDirectories, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
-import type { IdSource } from "../message/id.ts";
 import { QueueLayout } from "./layout.ts";
-import { DEFAULT_SETTINGS, loadSettings, saveSettings } from "./settings.ts";
+import { DEFAULT_SETTINGS, QUEUE_SETTINGS, SUBSCRIPTION_SETTINGS } from "./settings.ts";
 import type { QueueSettings } from "./settings.ts";
-
-/** What a spool gives to each of its queues. */
-export interface Disk {
-  readonly fs: FileSystem;
-  readonly kind: FileSystemKind;
-  readonly clock: DiskClock;
-  readonly processes: Processes;
-  readonly ids: IdSource;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-}
+import { loadSettings, saveSettings } from "./settings-file.ts";
+import type { SettingsTable } from "./settings-file.ts";
+import { Site } from "./site.ts";
+import type { Disk } from "./site.ts";
 
 /** How long settings that were read are used, in ms: so late does a change reach a running program. */
 const SETTINGS_MS = 1000;
 
-export class Room {
-  readonly name: string;
-  readonly disk: Disk;
-  readonly fs: FileSystem;
+/** What feeds a queue from outside, as a topic its subscriptions. */
+export interface Source {
+  /** Puts right what dead ones left on their way into the queue. Returns how much that was. */
+  recover(): Promise<number>;
+}
+
+export class Room extends Site {
   readonly layout: QueueLayout;
+  readonly source: Source | undefined;
   #settings: QueueSettings | undefined;
   #settingsReadMs = 0;
-  readonly #breath = new Breath();
-  #drafts = 0;
-  readonly #nonce: string;
 
-  constructor(name: string, root: string, disk: Disk) {
-    this.name = name;
-    this.disk = disk;
-    this.fs = disk.fs;
+  constructor(name: string, root: string, disk: Disk, source?: Source) {
+    super(name, disk);
     this.layout = new QueueLayout(root);
-    this.#nonce = Math.floor(disk.random() * 36 ** 10).toString(36);
+    this.source = source;
+  }
+
+  /** A subscription is a queue with a slash in its name. */
+  get isSubscription(): boolean {
+    return this.name.includes("/");
+  }
+
+  /** The settings that there are. */
+  get table(): SettingsTable<QueueSettings> {
+    return this.isSubscription ? SUBSCRIPTION_SETTINGS : QUEUE_SETTINGS;
   }
 
   /** The settings, as read a moment ago. @throws NO_QUEUE, BAD_SETTINGS */
@@ -70,16 +60,11 @@ export class Room {
 
   async #load(): Promise<QueueSettings> {
     try {
-      return await loadSettings(this.disk, this.layout.settings);
+      return await loadSettings(this.disk, this.layout.settings, this.table);
     } catch (error) {
       if (isErrno(error, "ENOENT")) throw noQueue(this.name);
       throw error;
     }
-  }
-
-  /** Lets timers and other work have a turn; for every loop over messages. */
-  breathe(): Promise<void> {
-    return this.#breath.take();
   }
 
   /** Reads the settings anew at the next use. */
@@ -98,73 +83,43 @@ export class Room {
     }
   }
 
+  async makeAgain(): Promise<void> {
+    this.forgetSettings();
+    await this.settingsOrCreate();
+  }
+
   /** Makes the queue; true where it was not there before. Several processes may do it at once. */
   async create(settings: QueueSettings = DEFAULT_SETTINGS): Promise<boolean> {
     const { fs, layout } = this;
     // A subscription is made by subscribing to its topic, never by a put.
-    if (this.name.includes("/")) throw noQueue(this.name);
+    if (this.isSubscription) throw noQueue(this.name);
     const made = await makeDirectories(fs, layout.root);
     for (const directory of layout.directories) await makeDirectory(fs, directory);
     await makeBell(fs, layout.bell);
     if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) return false;
     for (const directory of [...made, layout.ready]) await syncDirectory(fs, dirname(directory));
     // Last, because it is what says that the queue is there: whoever sees it need not sync the rest.
-    await saveSettings(this.disk, layout.settings, settings, this.draft());
+    await saveSettings(this.disk, layout.settings, QUEUE_SETTINGS, settings, this.draft());
     return true;
   }
 
   async save(settings: QueueSettings): Promise<void> {
-    await saveSettings(this.disk, this.layout.settings, settings, this.draft());
+    const { layout, disk } = this;
+    await saveSettings(disk, layout.settings, this.table, settings, this.draft());
     this.#settings = settings;
-  }
-
-  /** A fresh name in tmp/ that says which process writes there, so that its strays can be told. */
-  draft(prefix = ""): string {
-    const unique = `${this.#nonce}.${this.#drafts++}`;
-    return `${this.layout.tmp}/${prefix}${unique}_${this.disk.processes.self}`;
-  }
-
-  /** Writes a small file, whole or not at all. */
-  async replace(path: string, text: string): Promise<void> {
-    await replaceFile(this.disk, path, Buffer.from(text), this.draft());
-  }
-
-  /** The disk's time, by a file made just now where the last look is too long ago. */
-  async now(withinMs = 60_000): Promise<number> {
-    if (!this.disk.clock.isFresh(withinMs)) await this.readClock();
-    return this.disk.clock.now();
-  }
-
-  /** The same for who only looks: this host's time where no file can be made. */
-  async nowToLook(): Promise<number> {
-    try {
-      return await this.now();
-    } catch (error) {
-      if (!isErrno(error, "EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT")) throw error;
-      return Date.now();
-    }
-  }
-
-  /** Looks at the disk's clock: makes a file and reads its mtime. */
-  async readClock(): Promise<number> {
-    const path = this.draft();
-    const fd = await this.fs.open(path, "create");
-    try {
-      this.disk.clock.observe((await this.fs.stat(fd)).mtimeMs);
-    } finally {
-      await this.fs.close(fd);
-      await this.fs.unlink(path);
-    }
-    return this.disk.clock.now();
   }
 }
 
 export function noQueue(name: string): SpoolError {
-  return new SpoolError(
-    "NO_QUEUE",
-    `no such queue: ${name}`,
-    name.includes("/")
-      ? "Name a queue, without a slash."
-      : `A queue is made by its first put, or by: spool queue create ${name}`,
-  );
+  return name.includes("/")
+    ? new SpoolError(
+        "NO_QUEUE",
+        `no such subscription: ${name}`,
+        `A subscription is made by: spool subscribe ${name}`,
+      )
+    : new SpoolError(
+        "NO_QUEUE",
+        `no such queue: ${name}`,
+        `A queue is made by its first put, or by: spool queue create ${name}`,
+      );
 }

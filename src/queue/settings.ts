@@ -6,10 +6,10 @@
  * A setting that is not in the file has its default. What the file says and we do not understand is
  * an error (exit code 78), never a guess. Both the command line and the file are read by this table.
  */
-import { readFile, replaceFile } from "../disk/durable.ts";
-import type { Durability } from "../disk/durable.ts";
-import { isErrno, SpoolError } from "../errors.ts";
+import { SpoolError } from "../errors.ts";
+import { parseFilter } from "../message/filter.ts";
 import { formatBytes, formatDuration, parseBytes, parseCount, parseDurationMs } from "../units.ts";
+import type { SettingsTable } from "./settings-file.ts";
 
 export interface QueueSettings {
   /** How long a claim lasts without a sign of life, in ms. */
@@ -36,6 +36,8 @@ export interface QueueSettings {
   readonly expired: "drop" | "dead";
   /** For how long at least a dedup key is remembered, in ms. */
   readonly dedupWindowMs: number;
+  /** Of a subscription: which messages it gets, by their headers; empty: all. */
+  readonly filter: string;
 }
 
 export const DEFAULT_SETTINGS: QueueSettings = {
@@ -51,15 +53,11 @@ export const DEFAULT_SETTINGS: QueueSettings = {
   ttlMs: 0,
   expired: "drop",
   dedupWindowMs: 300_000,
+  filter: "",
 };
 
-interface Setting {
-  readonly summary: string;
-  readonly parse: (text: string) => Partial<QueueSettings>;
-  readonly format: (settings: QueueSettings) => string | number;
-}
-
-function atLeast(minimum: number, value: number, said: string): number {
+/** @throws BAD_VALUE */
+export function atLeast(minimum: number, value: number, said: string): number {
   if (value < minimum) throw new SpoolError("BAD_VALUE", `too small: ${said}`);
   return value;
 }
@@ -83,7 +81,7 @@ function parseBackoff(text: string): Partial<QueueSettings> {
 }
 
 /** Every setting, by the name that it has in queue.json, in `queue set` and in docs/settings.md. */
-export const SETTINGS: Readonly<Record<string, Setting>> = {
+const SETTINGS: SettingsTable<QueueSettings>["settings"] = {
   lease: {
     summary: "how long a claim lasts without a sign of life",
     parse: (text) => ({ leaseMs: atLeast(1, parseDurationMs(text), text) }),
@@ -142,84 +140,29 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   },
 };
 
-/** What one `name=value` changes. @throws BAD_VALUE */
-export function parseSetting(name: string, value: string): Partial<QueueSettings> {
-  const setting = Object.hasOwn(SETTINGS, name) ? SETTINGS[name] : undefined;
-  if (setting === undefined) {
-    const known = Object.keys(SETTINGS).join(", ");
-    throw new SpoolError("BAD_VALUE", `no such setting: ${name}`, `There are: ${known}.`);
-  }
-  try {
-    return setting.parse(value);
-  } catch (error) {
-    if (!(error instanceof SpoolError)) throw error;
-    throw new SpoolError("BAD_VALUE", `${name}: ${error.message}`, error.hint);
-  }
-}
+export const QUEUE_SETTINGS: SettingsTable<QueueSettings> = {
+  settings: SETTINGS,
+  defaults: DEFAULT_SETTINGS,
+};
 
-/** All settings by name, as people write them. */
-export function describeSettings(settings: QueueSettings): Record<string, string | number> {
-  return Object.fromEntries(
-    Object.entries(SETTINGS).map(([name, setting]) => [name, setting.format(settings)]),
-  );
-}
+/** A subscription is a queue that may choose what it gets. */
+export const SUBSCRIPTION_SETTINGS: SettingsTable<QueueSettings> = {
+  settings: {
+    ...SETTINGS,
+    filter: {
+      summary: "the messages it gets, like level=error,app^=web",
+      parse: (text) => {
+        parseFilter(text);
+        return { filter: text };
+      },
+      format: (settings) => settings.filter,
+    },
+  },
+  defaults: DEFAULT_SETTINGS,
+};
 
 /** Delay before the retry after `attempts` attempts: doubling, capped, half of it by chance. */
 export function backoffMs(settings: QueueSettings, attempts: number, random: () => number): number {
   const doubled = settings.backoffBaseMs * 2 ** Math.min(attempts - 1, 40);
   return Math.round(Math.min(settings.backoffCapMs, doubled) * (0.5 + random() / 2));
-}
-
-const SETTINGS_BYTES = 64 * 1024;
-
-/** Reads queue.json. @throws ENOENT where the queue is not there; BAD_SETTINGS with the reason. */
-export async function loadSettings(disk: Durability, path: string): Promise<QueueSettings> {
-  let text: string;
-  try {
-    text = (await readFile(disk.fs, path, SETTINGS_BYTES)).toString();
-  } catch (error) {
-    if (isErrno(error, "EISDIR", "ELOOP")) throw badSettings(path, "it is not a regular file");
-    throw error;
-  }
-  let said: unknown;
-  try {
-    said = JSON.parse(text);
-  } catch (error) {
-    throw badSettings(path, (error as Error).message);
-  }
-  if (typeof said !== "object" || said === null || Array.isArray(said)) {
-    throw badSettings(path, "it is not a JSON object");
-  }
-  let settings = DEFAULT_SETTINGS;
-  for (const [name, value] of Object.entries(said)) {
-    if (typeof value !== "string" && typeof value !== "number") {
-      throw badSettings(path, `${name}: not a string or a number`);
-    }
-    try {
-      settings = { ...settings, ...parseSetting(name, String(value)) };
-    } catch (error) {
-      if (error instanceof SpoolError) throw badSettings(path, error.message);
-      throw error;
-    }
-  }
-  return settings;
-}
-
-function badSettings(path: string, reason: string): SpoolError {
-  return new SpoolError("BAD_SETTINGS", `${path}: ${reason}`, "Mend or remove that file.");
-}
-
-/** Writes those settings that differ from the defaults. */
-export async function saveSettings(
-  disk: Durability,
-  path: string,
-  settings: QueueSettings,
-  draft: string,
-): Promise<void> {
-  const defaults = describeSettings(DEFAULT_SETTINGS);
-  const chosen = Object.entries(describeSettings(settings)).filter(
-    ([name, value]) => value !== defaults[name],
-  );
-  const text = `${JSON.stringify(Object.fromEntries(chosen), undefined, 2)}\n`;
-  await replaceFile(disk, path, Buffer.from(text), draft);
 }

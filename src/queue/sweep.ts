@@ -23,10 +23,12 @@ import type { Buckets } from "./buckets.ts";
 import { expire } from "./claimer.ts";
 import { finishOrDrop, forgetKeys, isKeyed } from "./dedup.ts";
 import { adoptDropped } from "./drop-box.ts";
+import type { Delivery } from "./intake.ts";
 import { REASON_SUFFIX } from "./layout.ts";
 import { Reclaimer } from "./reclaim.ts";
 import { clearRemoved } from "./remove.ts";
 import type { Room } from "./room.ts";
+import type { Site } from "./site.ts";
 
 export interface SweepResult {
   /** Leases that were taken over. */
@@ -43,11 +45,16 @@ export interface SweepResult {
 }
 
 /** Everything that is there to be cleaned up. */
-export async function sweep(room: Room, buckets: Buckets, warn: Warn): Promise<SweepResult> {
+export async function sweep(
+  room: Room,
+  buckets: Buckets,
+  delivery: Delivery,
+  warn: Warn,
+): Promise<SweepResult> {
   const { dedupWindowMs } = await room.settings();
   await room.readClock();
   const { leases, messages, dead } = await new Reclaimer(room, buckets, warn).run();
-  const swept = await sweepDrafts(room, buckets);
+  const swept = await sweepDrafts(delivery);
   const ready = await sweepReady(room, buckets, warn);
   const reasons = await sweepReasons(room);
   const removed = await clearRemoved(room);
@@ -65,24 +72,25 @@ export async function sweep(room: Room, buckets: Buckets, warn: Warn): Promise<S
 }
 
 /** Removes the drafts of writers that are gone; finishes those that are marked. */
-export async function sweepDrafts(room: Room, buckets: Buckets): Promise<number> {
-  const { fs, disk, layout } = room;
+export async function sweepDrafts(delivery: Delivery): Promise<number> {
+  const { site } = delivery;
+  const { fs, disk, layout } = site;
   let swept = 0;
   for (const name of await listIfThere(fs, layout.tmp)) {
     const path = `${layout.tmp}/${name}`;
     const writer = name.slice(name.lastIndexOf("_") + 1);
-    if (!disk.processes.isGone(writer) && !(await isOlder(room, path, TMP_SWEEP_MS))) continue;
-    if (isKeyed(name)) await finishOrDrop(room, buckets, name);
+    if (!disk.processes.isGone(writer) && !(await isOlder(site, path, TMP_SWEEP_MS))) continue;
+    if (isKeyed(name)) await finishOrDrop(delivery, name);
     else await ignore(() => fs.unlink(path), "ENOENT", "EISDIR", "EPERM");
     swept++;
   }
   return swept;
 }
 
-async function isOlder(room: Room, path: string, ageMs: number): Promise<boolean> {
+async function isOlder(site: Site, path: string, ageMs: number): Promise<boolean> {
   try {
-    const { mtimeMs } = await room.fs.lstat(path);
-    return (await room.now()) - mtimeMs > ageMs;
+    const { mtimeMs } = await site.fs.lstat(path);
+    return (await site.now()) - mtimeMs > ageMs;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false;
     throw error;

@@ -8,13 +8,15 @@ import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
 import {
   backoffMs,
   DEFAULT_SETTINGS,
+  SUBSCRIPTION_SETTINGS as TABLE,
+} from "../../src/queue/settings.ts";
+import type { QueueSettings } from "../../src/queue/settings.ts";
+import {
   describeSettings,
   loadSettings,
   parseSetting,
   saveSettings,
-  SETTINGS,
-} from "../../src/queue/settings.ts";
-import type { QueueSettings } from "../../src/queue/settings.ts";
+} from "../../src/queue/settings-file.ts";
 import { test } from "../helpers/fixtures.ts";
 
 const disk = { fs: new NodeFileSystem({ blocking: true }), kind: kindOf(0) };
@@ -36,6 +38,7 @@ const anySettings: fc.Arbitrary<QueueSettings> = fc
     ttlMs: fc.nat({ max: 1e10 }),
     expired: fc.constantFrom("drop" as const, "dead" as const),
     dedupWindowMs: ms,
+    filter: fc.constantFrom("", "level=error,app^=web"),
   })
   .map((chosen) => ({ ...chosen, backoffCapMs: chosen.backoffBaseMs + chosen.backoffCapMs }));
 
@@ -44,8 +47,8 @@ describe("settings", () => {
     fc.assert(
       fc.property(anySettings, (settings) => {
         let read = DEFAULT_SETTINGS;
-        for (const [name, value] of Object.entries(describeSettings(settings))) {
-          read = { ...read, ...parseSetting(name, String(value)) };
+        for (const [name, value] of Object.entries(describeSettings(TABLE, settings))) {
+          read = { ...read, ...parseSetting(TABLE, name, String(value)) };
         }
         expect(read).toEqual(settings);
       }),
@@ -53,8 +56,10 @@ describe("settings", () => {
   });
 
   test("each has a name for people, and all of them are described", () => {
-    const named = Object.keys(SETTINGS).flatMap((name) =>
-      Object.keys(parseSetting(name, String(describeSettings(DEFAULT_SETTINGS)[name]))),
+    const named = Object.keys(TABLE.settings).flatMap((name) =>
+      Object.keys(
+        parseSetting(TABLE, name, String(describeSettings(TABLE, DEFAULT_SETTINGS)[name])),
+      ),
     );
     expect(named.toSorted()).toEqual(Object.keys(DEFAULT_SETTINGS).toSorted());
   });
@@ -64,14 +69,15 @@ describe("settings", () => {
   }) => {
     await fc.assert(
       fc.asyncProperty(anySettings, async (settings) => {
-        await saveSettings(disk, `${dir}/queue.json`, settings, `${dir}/draft`);
-        expect(await loadSettings(disk, `${dir}/queue.json`)).toEqual(settings);
+        await saveSettings(disk, `${dir}/queue.json`, TABLE, settings, `${dir}/draft`);
+        expect(await loadSettings(disk, `${dir}/queue.json`, TABLE)).toEqual(settings);
       }),
       { numRuns: 30 },
     );
     await saveSettings(
       disk,
       `${dir}/queue.json`,
+      TABLE,
       { ...DEFAULT_SETTINGS, maxAttempts: 3 },
       `${dir}/d`,
     );
@@ -97,7 +103,7 @@ describe("settings", () => {
     ["toString", "1"],
     ["", ""],
   ] as const)("%s=%s is refused", ([name, value]) => {
-    expect(() => parseSetting(name, value)).toThrow(badValue);
+    expect(() => parseSetting(TABLE, name, value)).toThrow(badValue);
   });
 
   test.for([
@@ -114,7 +120,7 @@ describe("settings", () => {
     '{"max-attempts":1.5}',
   ])("a file that says %s is refused, and named", async (text, { dir }) => {
     writeFileSync(`${dir}/queue.json`, text);
-    await expect(loadSettings(disk, `${dir}/queue.json`)).rejects.toMatchObject({
+    await expect(loadSettings(disk, `${dir}/queue.json`, TABLE)).rejects.toMatchObject({
       code: "BAD_SETTINGS",
       message: expect.stringContaining(`${dir}/queue.json`),
     });
@@ -124,7 +130,7 @@ describe("settings", () => {
     mkdirSync(`${dir}/directory`);
     symlinkSync("/etc/passwd", `${dir}/symlink`);
     for (const name of ["directory", "symlink"]) {
-      await expect(loadSettings(disk, `${dir}/${name}`)).rejects.toMatchObject({
+      await expect(loadSettings(disk, `${dir}/${name}`, TABLE)).rejects.toMatchObject({
         code: "BAD_SETTINGS",
       });
     }

@@ -2,28 +2,18 @@
 import type { Command } from "commander";
 
 import { SpoolError } from "../../errors.ts";
+import { noQueue } from "../../queue/room.ts";
 import type { Spool } from "../../spool.ts";
-import {
-  DEFAULT_SETTINGS,
-  describeSettings,
-  parseSetting,
-  SETTINGS,
-} from "../../queue/settings.ts";
-import type { QueueSettings } from "../../queue/settings.ts";
+import { DEFAULT_SETTINGS, QUEUE_SETTINGS } from "../../queue/settings.ts";
 import type { Context, GlobalOptions } from "../context.ts";
-import { plain, table } from "../format.ts";
 import { command, examples, noun, parseQueue, queueArgument } from "../options.ts";
+import { parseWords, settingsHelp, showSettings } from "../settings.ts";
 
 interface RemoveOptions extends GlobalOptions {
   readonly force?: boolean;
 }
 
-const SETTINGS_HELP = `\nSettings:\n${Object.entries(SETTINGS)
-  .map(([name, { summary }]) => {
-    const value = describeSettings(DEFAULT_SETTINGS)[name];
-    return `  ${name.padEnd(13)} ${summary} [${value}]`;
-  })
-  .join("\n")}`;
+const SETTINGS_HELP = settingsHelp(QUEUE_SETTINGS);
 
 export default function queueCommand(context: Context): Command {
   const queue = noun("queue", "list, make, change and remove queues").addHelpText(
@@ -84,25 +74,14 @@ async function list(context: Context, options: GlobalOptions): Promise<void> {
   );
 }
 
-function parseWords(words: readonly string[]): Partial<QueueSettings> {
-  let change: Partial<QueueSettings> = {};
-  for (const word of words) {
-    const at = word.indexOf("=");
-    if (at < 1) {
-      throw new SpoolError("USAGE", `not a setting: ${word}`, "Give it like max-attempts=3.");
-    }
-    change = { ...change, ...parseSetting(word.slice(0, at), word.slice(at + 1)) };
-  }
-  return change;
-}
-
 async function create(
   context: Context,
   name: string,
   words: readonly string[],
   options: GlobalOptions,
 ): Promise<void> {
-  const settings = { ...DEFAULT_SETTINGS, ...parseWords(words) };
+  const settings = { ...DEFAULT_SETTINGS, ...parseWords(QUEUE_SETTINGS, words) };
+  if (name.includes("/")) throw noQueue(name);
   const spool = await open(context, options, true);
   const isNew = await spool.queue(name).create(settings);
   if (!isNew && words.length > 0) {
@@ -120,21 +99,15 @@ async function set(
   words: readonly string[],
   options: GlobalOptions,
 ): Promise<void> {
-  const change = parseWords(words);
   const spool = await open(context, options);
-  await spool.queue(name).changeSettings(change);
+  const queue = spool.queue(name);
+  await queue.changeSettings(parseWords(queue.room.table, words));
 }
 
 async function show(context: Context, name: string, options: GlobalOptions): Promise<void> {
   const spool = await open(context, options);
-  const settings = describeSettings(await spool.queue(name).settings());
-  const output = context.outputOf(options);
-  if (output === "json") {
-    await context.write(`${JSON.stringify({ queue: name, ...settings })}\n`);
-    return;
-  }
-  const rows = Object.entries(settings).map(([key, value]) => [key, String(value)]);
-  await context.write((output === "plain" ? plain : table)(["SETTING", "VALUE"], rows));
+  const { room } = spool.queue(name);
+  await showSettings(context, options, { queue: name }, room.table, await room.settings());
 }
 
 async function remove(context: Context, name: string, options: RemoveOptions): Promise<void> {

@@ -1,0 +1,88 @@
+/**
+ * A directory of the spool with a tmp/ of its own: a queue's or a topic's. What is common to both is
+ * that files are drafted there, and that the disk's clock is read there.
+ */
+import { Breath } from "../clock.ts";
+import type { DiskClock } from "../clock.ts";
+import { replaceFile } from "../disk/durable.ts";
+import type { FileSystem } from "../disk/file-system.ts";
+import type { FileSystemKind } from "../disk/kind.ts";
+import type { Processes } from "../disk/processes.ts";
+import { isErrno } from "../errors.ts";
+import type { IdSource } from "../message/id.ts";
+
+/** What a spool gives to each of its queues and topics. */
+export interface Disk {
+  readonly fs: FileSystem;
+  readonly kind: FileSystemKind;
+  readonly clock: DiskClock;
+  readonly processes: Processes;
+  readonly ids: IdSource;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+export abstract class Site {
+  readonly name: string;
+  readonly disk: Disk;
+  readonly fs: FileSystem;
+  abstract readonly layout: { readonly tmp: string; readonly dedup: string };
+  readonly #breath = new Breath();
+  #drafts = 0;
+  readonly #nonce: string;
+
+  constructor(name: string, disk: Disk) {
+    this.name = name;
+    this.disk = disk;
+    this.fs = disk.fs;
+    this.#nonce = Math.floor(disk.random() * 36 ** 10).toString(36);
+  }
+
+  /** Makes it again where it was removed since it was looked at. */
+  abstract makeAgain(): Promise<void>;
+
+  /** Lets timers and other work have a turn; for every loop over messages. */
+  breathe(): Promise<void> {
+    return this.#breath.take();
+  }
+
+  /** A fresh name in tmp/ that says which process writes there, so that its strays can be told. */
+  draft(prefix = ""): string {
+    const unique = `${this.#nonce}.${this.#drafts++}`;
+    return `${this.layout.tmp}/${prefix}${unique}_${this.disk.processes.self}`;
+  }
+
+  /** Writes a small file, whole or not at all. */
+  async replace(path: string, text: string): Promise<void> {
+    await replaceFile(this.disk, path, Buffer.from(text), this.draft());
+  }
+
+  /** The disk's time, by a file made just now where the last look is too long ago. */
+  async now(withinMs = 60_000): Promise<number> {
+    if (!this.disk.clock.isFresh(withinMs)) await this.readClock();
+    return this.disk.clock.now();
+  }
+
+  /** The same for who only looks: this host's time where no file can be made. */
+  async nowToLook(): Promise<number> {
+    try {
+      return await this.now();
+    } catch (error) {
+      if (!isErrno(error, "EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT")) throw error;
+      return Date.now();
+    }
+  }
+
+  /** Looks at the disk's clock: makes a file and reads its mtime. */
+  async readClock(): Promise<number> {
+    const path = this.draft();
+    const fd = await this.fs.open(path, "create");
+    try {
+      this.disk.clock.observe((await this.fs.stat(fd)).mtimeMs);
+    } finally {
+      await this.fs.close(fd);
+      await this.fs.unlink(path);
+    }
+    return this.disk.clock.now();
+  }
+}
