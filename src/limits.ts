@@ -71,3 +71,18 @@ export const STDERR_TAIL_BYTES = 4096;
 
 /** Messages that a consumer claims in one slice at the most. */
 export const CLAIM_MESSAGES = 10_000;
+
+/** A publish that is not committed after this is undone by whoever finds it, in ms. */
+export const STAGING_MS = 30_000;
+
+/** What is committed is finished by others after this, in ms, if its publisher may still live. */
+export const FINISH_MS = 2000;
+
+/** The same where a listing may be old, in ms: a name that is missed would never be delivered. */
+export const FINISH_SHARED_MS = 120_000;
+
+/** A replay, and a subscription being filled, of a process that nobody can ask: given up, in ms. */
+export const REPLAY_MS = 3600_000;
+
+/** One new batch in so many starts a new bucket of a topic's log. */
+export const LOG_BUCKET_BATCHES = 512;

@@ -20,10 +20,20 @@ import type { Processes } from "./disk/processes.ts";
 import { isErrno, SpoolError } from "./errors.ts";
 import { FORMAT } from "./limits.ts";
 import { IdSource } from "./message/id.ts";
-import { checkName, pathOfQueue } from "./names.ts";
+import {
+  checkName,
+  checkQueueName,
+  checkTopicName,
+  isPattern,
+  pathOfQueue,
+  pathOfTopic,
+  topicOfDirectory,
+} from "./names.ts";
 import { Queue } from "./queue/queue.ts";
 import { Room } from "./queue/room.ts";
+import type { Source } from "./queue/room.ts";
 import type { Disk } from "./queue/site.ts";
+import type { Topic } from "./topic/topic.ts";
 
 /** What a test may want to replace. */
 export interface SpoolParts {
@@ -47,23 +57,89 @@ export class Spool {
   readonly dir: string;
   readonly disk: Disk;
   readonly #queues = new Map<string, Queue>();
+  readonly #topics = new Map<string, Topic>();
 
   constructor(dir: string, disk: Disk) {
     this.dir = dir;
     this.disk = disk;
   }
 
-  /** A queue by its name; it need not be there yet. @throws BAD_NAME */
+  /** A queue by its name, or a subscription; it need not be there yet. @throws BAD_NAME */
   queue(name: string): Queue {
     let queue = this.#queues.get(name);
     if (queue === undefined) {
-      queue = new Queue(new Room(name, `${this.dir}/${pathOfQueue(name)}`, this.disk));
+      const path = `${this.dir}/${pathOfQueue(name)}`;
+      queue = new Queue(new Room(checkQueueName(name), path, this.disk, this.#sourceOf(name)));
       this.#queues.set(name, queue);
     }
     return queue;
   }
 
-  /** The names of all queues, sorted. */
+  /** A topic by its name, or a pattern; it need not be there yet. @throws BAD_NAME */
+  async topic(name: string): Promise<Topic> {
+    // Loaded here, because who works on a queue needs none of it.
+    const { Topic, TopicRoom } = await import("./topic/index.ts");
+    const open = (one: string): Topic => {
+      let topic = this.#topics.get(one);
+      if (topic === undefined) {
+        const room = new TopicRoom(
+          checkTopicName(one),
+          `${this.dir}/${pathOfTopic(one)}`,
+          this.disk,
+        );
+        topic = new Topic(room, { queue: (queue) => this.queue(queue), topic: open });
+        this.#topics.set(one, topic);
+      }
+      return topic;
+    };
+    return open(name);
+  }
+
+  #sourceOf(name: string): Source | undefined {
+    const [topic = "", subscription] = name.split("/");
+    if (subscription === undefined) return undefined;
+    return { recover: async () => (await this.topic(topic)).recoverFeeds() };
+  }
+
+  /** The names of all topics, patterns not included; sorted. */
+  async topicNames(): Promise<string[]> {
+    const names = await this.#topicDirectories();
+    return names.filter((name) => !isPattern(name)).toSorted();
+  }
+
+  /** The names of all subscriptions, like `logs/archive`; sorted. */
+  async subscriptionNames(): Promise<string[]> {
+    const names: string[] = [];
+    for (const topic of await this.#topicDirectories()) {
+      const directory = `${this.dir}/${pathOfTopic(topic)}/subscriptions`;
+      for (const name of await listIfThere(this.disk.fs, directory)) {
+        if (isName(name) && (await this.#isQueue(`${topic}/${name}`)))
+          names.push(`${topic}/${name}`);
+      }
+    }
+    return names.toSorted();
+  }
+
+  /** The names of all patterns that have a directory; sorted. */
+  async patternNames(): Promise<string[]> {
+    const names = await this.#topicDirectories();
+    return names.filter((name) => isPattern(name)).toSorted();
+  }
+
+  async #topicDirectories(): Promise<string[]> {
+    const names: string[] = [];
+    for (const directory of await listIfThere(this.disk.fs, `${this.dir}/topics`)) {
+      const name = topicOfDirectory(directory);
+      const path = `${this.dir}/topics/${directory}`;
+      if (name === undefined) continue;
+      await ignore(async () => {
+        if ((await this.disk.fs.lstat(path)).kind === "directory") names.push(name);
+      }, "ENOENT");
+    }
+    return names;
+  }
+
+  /** The names of all queues, subscriptions not included; sorted. */
   async queueNames(): Promise<string[]> {
     const names: string[] = [];
     for (const name of (await listIfThere(this.disk.fs, `${this.dir}/queues`)).toSorted()) {

@@ -12,8 +12,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   message: [],
   queue: ["disk", "message"],
   topic: ["disk", "message", "queue"],
-  stats: ["disk", "message", "queue"],
-  cli: ["message", "queue", "stats"],
+  stats: ["disk", "message", "queue", "topic"],
+  cli: ["message", "queue", "topic", "stats"],
   tui: ["stats"],
 };
 

@@ -19,9 +19,14 @@ export const VERBS: Readonly<
   extend: ["keep a claimed message longer", () => import("./commands/extend.ts")],
   work: ["run a command for each message", () => import("./commands/work.ts")],
   consume: ["stream messages to stdout", () => import("./commands/consume.ts")],
+  publish: ["send messages to all subscriptions", () => import("./commands/publish.ts")],
+  subscribe: ["get what is published to a topic", () => import("./commands/subscribe.ts")],
+  unsubscribe: ["remove a subscription", () => import("./commands/unsubscribe.ts")],
+  replay: ["deliver again from a topic's log", () => import("./commands/replay.ts")],
   peek: ["look at messages without claiming them", () => import("./commands/peek.ts")],
   status: ["show what is in the queues", () => import("./commands/status.ts")],
   queue: ["list, make, change and remove queues", () => import("./commands/queue.ts")],
+  topic: ["list, make, change and remove topics", () => import("./commands/topic.ts")],
   dlq: ["look at dead letters, redrive or drop them", () => import("./commands/dlq.ts")],
   purge: ["throw messages away", () => import("./commands/purge.ts")],
   move: ["move messages to another queue", () => import("./commands/move.ts")],
@@ -32,7 +37,7 @@ export const VERBS: Readonly<
 };
 
 /** These are followed by a verb of their own. */
-const NOUNS = new Set(["queue", "dlq"]);
+const NOUNS = new Set(["queue", "topic", "dlq"]);
 
 /** Options before the verb belong to the verb: `spool -C dir put` is `spool put -C dir`. */
 function verbFirst(argv: readonly string[]): string[] {

@@ -2,10 +2,22 @@
 import { Command, Option } from "commander";
 
 import { SpoolError } from "../errors.ts";
-import { checkQueueName } from "../names.ts";
+import { checkName, checkQueueName, checkSubscriptionName, checkTopicName } from "../names.ts";
 import { parseCount, parseDurationMs } from "../units.ts";
 
 export const parseQueue = (text: string): string => checkQueueName(text);
+
+export const parseTopic = (text: string): string => checkName(text);
+
+/** A topic's name, or a pattern. */
+export const parseTopicOrPattern = (text: string): string => checkTopicName(text);
+
+export interface SubscriptionName {
+  readonly topic: string;
+  readonly subscription: string;
+}
+
+export const parseSubscription = (text: string): SubscriptionName => checkSubscriptionName(text);
 
 export const parseDuration = (text: string): number => parseDurationMs(text);
 
@@ -54,3 +66,4 @@ export function examples(...lines: readonly string[]): string {
 }
 
 export const queueArgument = "<queue>";
+export const subscriptionArgument = "<topic/name>";

@@ -20,13 +20,14 @@ const FRONT = `A durable message queue that is nothing but a directory: no serve
   $ dmesg | spool put logs --lines            each line becomes a message, safely on disk
   $ spool work jobs -j4 -- ./resize.sh {}     run a command for each message, four at once
   $ spool take jobs                           one message to stdout
+  $ spool publish deploys -m 'web 1.4.2'      to every subscription: spool subscribe deploys/NAME
   $ spool status                              what is where
 `;
 
 const BACK = `
 spool help VERB explains a verb, with examples.
-Exit codes: 0 done, 64 usage, 65 bad data or lease lost, 66 not there, 73 full, 74 I/O error,
-75 nothing now, 77 not permitted, 78 bad settings.`;
+Exit codes: 0 done, 64 usage, 65 bad data or lease lost, 66 not there, 69 no subscriber, 73 full,
+74 I/O error, 75 nothing now, 77 not permitted, 78 bad settings.`;
 
 export async function run(
   context: Context,

@@ -133,6 +133,9 @@ export async function replaceFile(
   await syncDirectory(fs, dirname(path));
 }
 
+/** What link(2) says where a file system has no (more) links for a file. */
+export const NO_MORE_LINKS = ["EMLINK", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EXDEV"] as const;
+
 /**
  * Links `from` to `to`, a name that only this caller can make. Where the file system has no (more)
  * links for it, `to` is a copy: of a file that never changes, one is as good as the other.
@@ -150,13 +153,14 @@ export async function linkOrCopy(
   } catch (error) {
     // A link whose reply was lost and that was sent again.
     if (isErrno(error, "EEXIST")) return;
-    if (!isErrno(error, "EMLINK", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EXDEV")) throw error;
+    if (!isErrno(error, ...NO_MORE_LINKS)) throw error;
     await copyFile(fs, from, draft);
     await fs.rename(draft, to);
   }
 }
 
-async function copyFile(fs: FileSystem, from: string, to: string): Promise<void> {
+/** Copies a file that never changes, and syncs the copy. @throws EEXIST, and what the disk throws. */
+export async function copyFile(fs: FileSystem, from: string, to: string): Promise<void> {
   const source = await fs.open(from, "read");
   const target = await fs.open(to, "create");
   try {

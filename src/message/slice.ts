@@ -12,7 +12,8 @@
  *   └ rank: 9 minus the priority
  *
  * and then, where they apply, `-r` attempts of all messages but the first, `-x` the time at which
- * the messages expire, `-c` the CRC-32 of a raw file, which has no header (the drop box).
+ * the messages expire, `-c` the CRC-32 of a raw file, which has no header (the drop box), `-y` the
+ * id of the replay that delivers them again: what is replayed is a delivery of its own.
  * The fixed-width front sorts in the order of delivery. A name has one spelling only: any other,
  * however alike, is a foreign file. Pure; used everywhere.
  */
@@ -36,13 +37,16 @@ export interface Slice {
   readonly expiresMs: number | undefined;
   /** Of a raw file: the CRC-32 of its content. */
   readonly checksum: string | undefined;
+  /** Of what is delivered again: the id of the replay. */
+  readonly replay: string | undefined;
 }
 
 /** Fifteen digits: what a number in JavaScript holds exactly. */
 const NUMBER = "(0|[1-9]\\d{0,14})";
 const NAME = new RegExp(
   `^(\\d)-(\\d{13})-(${ID_PATTERN})-(\\d{7})-n([1-9]\\d{0,6})-o${NUMBER}-b${NUMBER}` +
-    "-a(0|[1-9]\\d{0,3})(?:-r(0|[1-9]\\d{0,3}))?(?:-x(\\d{13}))?(?:-c([0-9a-f]{8}))?$",
+    "-a(0|[1-9]\\d{0,3})(?:-r(0|[1-9]\\d{0,3}))?(?:-x(\\d{13}))?(?:-c([0-9a-f]{8}))?" +
+    `(?:-y(${ID_PATTERN}))?$`,
 );
 
 const pad = (value: number, width: number): string => String(value).padStart(width, "0");
@@ -63,6 +67,7 @@ export function formatSlice(slice: Slice): string {
   if (slice.count > 1 && slice.restAttempts !== slice.attempts) name += `-r${slice.restAttempts}`;
   if (slice.expiresMs !== undefined) name += `-x${pad(slice.expiresMs, 13)}`;
   if (slice.checksum !== undefined) name += `-c${slice.checksum}`;
+  if (slice.replay !== undefined) name += `-y${slice.replay}`;
   return name;
 }
 
@@ -83,6 +88,7 @@ export function parseSlice(name: string): Slice | undefined {
     restAttempts: match[9] === undefined ? attempts : Number(match[9]),
     expiresMs: match[10] === undefined ? undefined : Number(match[10]),
     checksum: match[11],
+    replay: match[12],
   };
   if (slice.first + slice.count > BATCH_MESSAGES + 1) return undefined;
   if (match[9] !== undefined && (slice.count === 1 || slice.restAttempts === attempts)) {
@@ -131,10 +137,11 @@ export function holds(slice: Slice, index: number): boolean {
   return index >= slice.first && index < slice.first + slice.count;
 }
 
-/** True where `outer` holds all messages of `inner`, of the same batch, and is another slice. */
+/** True where `outer` holds all messages of `inner`, of the same delivery, and is another slice. */
 export function covers(outer: Slice, inner: Slice): boolean {
   return (
     outer.batch === inner.batch &&
+    outer.replay === inner.replay &&
     outer.first <= inner.first &&
     outer.first + outer.count >= inner.first + inner.count &&
     (outer.first !== inner.first || outer.count !== inner.count)
@@ -146,6 +153,9 @@ export function isScheduled(slice: Slice, nowMs: number): boolean {
   // What was put without a delay is ready at once, whatever any clock says.
   return slice.visibleMs > nowMs && slice.visibleMs !== timeOfId(slice.batch);
 }
+
+/** When its messages were put, in ms since the epoch. */
+export const timeOfBatch = ({ batch }: Slice): number => timeOfId(batch);
 
 export function isExpired(slice: Slice, nowMs: number): boolean {
   return slice.expiresMs !== undefined && slice.expiresMs <= nowMs;

@@ -4,17 +4,17 @@
  * Nothing there is delivered, followed or removed by anyone but a person.
  */
 import { isErrno } from "../errors.ts";
-import type { Room } from "./room.ts";
+import type { Site } from "./site.ts";
 
 /** Told of what was found and could not be used, one line each. */
 export type Warn = (line: string) => void;
 
-export async function setAside(room: Room, path: string, why: string, warn: Warn): Promise<void> {
+export async function setAside(site: Site, path: string, why: string, warn: Warn): Promise<void> {
   const name = path.slice(path.lastIndexOf("/") + 1);
-  const unique = Math.floor(room.disk.random() * 36 ** 6).toString(36);
-  const target = `${room.layout.aside}/${name.slice(0, 200)}.${unique}`;
+  const unique = Math.floor(site.disk.random() * 36 ** 6).toString(36);
+  const target = `${site.layout.aside}/${name.slice(0, 200)}.${unique}`;
   try {
-    await room.fs.rename(path, target);
+    await site.fs.rename(path, target);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return;
     throw error;

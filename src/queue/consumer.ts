@@ -2,7 +2,7 @@
  * A consumer: one lease, and the messages that it claims with it.
  */
 import { BellWatch } from "../disk/bell.ts";
-import { isErrno, SpoolError } from "../errors.ts";
+import { fromErrno, isErrno, SpoolError } from "../errors.ts";
 import { POLL_MS, RECHECK_MS } from "../limits.ts";
 import { DamagedError } from "../message/batch.ts";
 import type { Warn } from "./aside.ts";
@@ -49,6 +49,7 @@ export class Consumer {
   readonly #reclaimer: Reclaimer;
   #lease: Lease | undefined;
   #bell: BellWatch | undefined;
+  #told = "";
   #reapedMs = Number.NEGATIVE_INFINITY;
   #adoptedMs = Number.NEGATIVE_INFINITY;
   /** Claims are made one after the other, so that two slots do not race for one slice. */
@@ -157,8 +158,20 @@ export class Consumer {
     this.#reapedMs = nowMs;
     const { messages } = await this.#reclaimer.run(this.#lease?.name);
     await sweepDrafts(this.#delivery);
-    const recovered = (await this.#room.source?.recover()) ?? 0;
-    return messages + recovered > 0;
+    return messages + (await this.#recoverSource()) > 0;
+  }
+
+  /** What is wrong with other subscriptions of the topic does not keep this one from its messages. */
+  async #recoverSource(): Promise<number> {
+    try {
+      return (await this.#room.source?.recover()) ?? 0;
+    } catch (thrown) {
+      const error = fromErrno(thrown);
+      if (!(error instanceof SpoolError)) throw thrown;
+      if (error.message !== this.#told) this.#options.warn?.(error.message);
+      this.#told = error.message;
+      return 0;
+    }
   }
 
   /**

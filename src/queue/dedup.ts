@@ -88,7 +88,7 @@ async function finish(
   sync: Sync,
 ): Promise<string | undefined> {
   const { site } = delivery;
-  const { fs, layout } = site;
+  const { layout } = site;
   const match = KEYED.exec(keyed.slice(keyed.lastIndexOf("/") + 1));
   const [, hash = "", current = "", next = "", sliceName = ""] = match ?? [];
   const slice = parseSlice(sliceName);

@@ -171,6 +171,7 @@ export class Draft {
       restAttempts: 0,
       expiresMs,
       checksum: undefined,
+      replay: undefined,
     };
   }
 

@@ -68,6 +68,7 @@ async function adopt(room: Room, buckets: Buckets, path: string): Promise<boolea
       restAttempts: 0,
       expiresMs: ttlMs > 0 ? Math.min(LAST_MS, visibleMs + ttlMs) : undefined,
       checksum,
+      replay: undefined,
     };
     // Its program may not have synced it. The rename need not be: before it, the file is in drop/.
     await fs.sync(fd);

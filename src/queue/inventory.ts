@@ -28,6 +28,8 @@ export interface Tally {
 export interface Waiting {
   readonly ready: Tally;
   readonly scheduled: Tally;
+  /** Those of the scheduled that were tried before, and wait for a retry. */
+  readonly retrying: Tally;
   readonly expired: Tally;
   /** The time at which the next scheduled message is due; Infinity where there is none. */
   readonly nextDueMs: number;
@@ -81,14 +83,19 @@ export class Inventory {
     nowMs: number,
     enough: (messages: number, bytes: number) => boolean = () => false,
   ): Promise<Waiting> {
-    const total = { ready: emptyTally(), scheduled: emptyTally(), expired: emptyTally() };
+    const total = {
+      ready: emptyTally(),
+      scheduled: emptyTally(),
+      retrying: emptyTally(),
+      expired: emptyTally(),
+    };
     let nextDueMs = Number.POSITIVE_INFINITY;
     const counts = new Map<string, BucketCount>();
     for (const bucket of await this.#buckets.list()) {
       const count = await this.#countBucket(bucket, nowMs);
       if (count === undefined) continue;
       counts.set(bucket, count);
-      for (const state of ["ready", "scheduled", "expired"] as const) {
+      for (const state of ["ready", "scheduled", "retrying", "expired"] as const) {
         mergeInto(total[state], count.waiting[state]);
       }
       nextDueMs = Math.min(nextDueMs, count.waiting.nextDueMs);
@@ -125,6 +132,7 @@ function tallyNames(
 ): { waiting: Waiting; validUntilMs: number } {
   const ready = emptyTally();
   const scheduled = emptyTally();
+  const retrying = emptyTally();
   const expired = emptyTally();
   let nextDueMs = Number.POSITIVE_INFINITY;
   let validUntilMs = Number.POSITIVE_INFINITY;
@@ -138,11 +146,12 @@ function tallyNames(
     validUntilMs = Math.min(validUntilMs, slice.expiresMs ?? Number.POSITIVE_INFINITY);
     if (isScheduled(slice, nowMs)) {
       addTo(scheduled, slice);
+      if (slice.attempts > 0) addTo(retrying, slice);
       nextDueMs = Math.min(nextDueMs, slice.visibleMs);
     } else {
       addTo(ready, slice);
     }
   }
   validUntilMs = Math.min(validUntilMs, nextDueMs);
-  return { waiting: { ready, scheduled, expired, nextDueMs }, validUntilMs };
+  return { waiting: { ready, scheduled, retrying, expired, nextDueMs }, validUntilMs };
 }

@@ -14,22 +14,33 @@ import type { FileSystem } from "../disk/file-system.ts";
 import { isErrno } from "../errors.ts";
 import { noQueue } from "./room.ts";
 import type { Room } from "./room.ts";
+import type { Site } from "./site.ts";
 
 const REMOVED = /^\.removed-[0-9a-z]+$/;
 
 /** @throws NO_QUEUE */
 export async function removeQueue(room: Room): Promise<void> {
-  const { fs, disk, layout } = room;
-  const unique = Math.floor(disk.random() * 36 ** 8).toString(36);
-  const removed = `${dirname(layout.root)}/.removed-${unique}`;
-  const isMine = await ignore(() => fs.rename(layout.root, removed), "ENOENT");
-  await clearRemoved(room);
-  if (!isMine) throw noQueue(room.name);
+  if (!(await removeSite(room))) throw noQueue(room.name);
 }
 
-/** Clears what is left of removed queues beside this one; returns how many there were. */
-export async function clearRemoved({ fs, layout }: Room): Promise<number> {
+/** Takes a queue or a topic away and clears it; false where it was not there. */
+export async function removeSite({
+  fs,
+  disk,
+  layout,
+}: Pick<Site, "fs" | "disk"> & { readonly layout: { readonly root: string } }): Promise<boolean> {
+  const unique = Math.floor(disk.random() * 36 ** 8).toString(36);
   const directory = dirname(layout.root);
+  const isMine = await ignore(
+    () => fs.rename(layout.root, `${directory}/.removed-${unique}`),
+    "ENOENT",
+  );
+  await clearRemoved(fs, directory);
+  return isMine;
+}
+
+/** Clears what is left in a directory of what was removed there; returns how many there were. */
+export async function clearRemoved(fs: FileSystem, directory: string): Promise<number> {
   let cleared = 0;
   for (const name of await listIfThere(fs, directory)) {
     if (!REMOVED.test(name)) continue;

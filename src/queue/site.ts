@@ -22,11 +22,18 @@ export interface Disk {
   readonly random: () => number;
 }
 
+interface SiteLayout {
+  readonly root: string;
+  readonly tmp: string;
+  readonly dedup: string;
+  readonly aside: string;
+}
+
 export abstract class Site {
   readonly name: string;
   readonly disk: Disk;
   readonly fs: FileSystem;
-  abstract readonly layout: { readonly tmp: string; readonly dedup: string };
+  abstract readonly layout: SiteLayout;
   readonly #breath = new Breath();
   #drafts = 0;
   readonly #nonce: string;

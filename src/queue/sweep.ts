@@ -12,6 +12,8 @@
  * Any number may sweep at once, beside producers and consumers. There is no daemon: consumers do the
  * first two as they idle, `spool gc` does all of it.
  */
+import { dirname } from "node:path";
+
 import { ignore, listIfThere } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { ORPHAN_SWEEP_MS, TMP_SWEEP_MS } from "../limits.ts";
@@ -57,7 +59,7 @@ export async function sweep(
   const swept = await sweepDrafts(delivery);
   const ready = await sweepReady(room, buckets, warn);
   const reasons = await sweepReasons(room);
-  const removed = await clearRemoved(room);
+  const removed = await clearRemoved(room.fs, dirname(room.layout.root));
   const keys = await forgetKeys(room, dedupWindowMs, await room.now());
   const dropped = await adoptDropped(room, buckets);
   return {

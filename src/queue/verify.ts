@@ -140,8 +140,9 @@ export class Verifier {
     if (bucket !== undefined && bucketStartingAt(slice) < bucket) {
       this.#find(path, `sorts before the start of its bucket, ${bucket}`);
     }
-    const known = this.#slices.get(slice.batch) ?? [];
-    if (known.push({ slice, path }) === 1) this.#slices.set(slice.batch, known);
+    const delivery = `${slice.batch} ${slice.replay ?? ""}`;
+    const known = this.#slices.get(delivery) ?? [];
+    if (known.push({ slice, path }) === 1) this.#slices.set(delivery, known);
     this.#messages += slice.count;
     this.#bytes += slice.bytes;
     this.#onProgress(this.#messages);

@@ -30,13 +30,17 @@ export interface QueueStats {
   readonly bytes: number;
   /** Leases that are held. */
   readonly consumers: number;
+  /** Of a subscription: published messages that no consumer is done with: ready, claimed, or to be retried. */
+  readonly lag: number | undefined;
+  /** Since the oldest of these was published, in ms; 0 where there is none. */
+  readonly lagMs: number | undefined;
 }
 
 export async function statsOf(queue: Queue): Promise<QueueStats> {
   const { room } = queue;
   await checkThere(queue);
   const nowMs = await room.nowToLook();
-  const { ready, scheduled, expired, nextDueMs } = await queue.inventory.count(nowMs);
+  const { ready, scheduled, retrying, expired, nextDueMs } = await queue.inventory.count(nowMs);
   const { fs, layout } = room;
   const inFlight = emptyTally();
   let consumers = 0;
@@ -50,6 +54,8 @@ export async function statsOf(queue: Queue): Promise<QueueStats> {
   const dead = emptyTally();
   addNames(dead, await fs.list(layout.dead));
   const dropped = await countDropped(queue);
+  const behind = [ready, inFlight, retrying];
+  const behindMs = nowMs - Math.min(...behind.map(({ oldestMs }) => oldestMs), nowMs);
   return {
     name: queue.name,
     ready: ready.messages + dropped,
@@ -61,6 +67,10 @@ export async function statsOf(queue: Queue): Promise<QueueStats> {
     nextDueInMs: Number.isFinite(nextDueMs) ? Math.max(0, nextDueMs - nowMs) : undefined,
     bytes: ready.bytes + scheduled.bytes + inFlight.bytes,
     consumers,
+    lag: room.isSubscription
+      ? behind.reduce((sum, { messages }) => sum + messages, dropped)
+      : undefined,
+    lagMs: room.isSubscription ? behindMs : undefined,
   };
 }
 

@@ -35,6 +35,7 @@ export const anySlice: fc.Arbitrary<Slice> = fc
       fc.nat({ max: 0xffff_ffff }).map((crc) => crc.toString(16).padStart(8, "0")),
       { nil: undefined },
     ),
+    replay: fc.option(anyId, { nil: undefined }),
   })
   .map((slice) => ({
     ...slice,

@@ -65,6 +65,7 @@ function batchOf(framing: Framing, headers: Headers, sent: readonly Sent[], raw 
       restAttempts: 0,
       expiresMs: undefined,
       checksum: raw ? checksum : undefined,
+      replay: undefined,
     },
     sent: sent.map((message) => ({ ...message, headers: { ...headers, ...message.headers } })),
   };

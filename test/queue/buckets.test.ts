@@ -79,6 +79,7 @@ async function fill(times: readonly number[], seed: number): Promise<number[]> {
       restAttempts: 0,
       expiresMs: undefined,
       checksum: undefined,
+      replay: undefined,
     };
     disk.close(disk.open("/spool/draft", "create"));
     expect(await buckets.place("/spool/draft", slice)).toBeDefined();

@@ -1,8 +1,8 @@
 /**
  * spool completion — print a completion script for a shell.
  *
- * The scripts know the verbs; for queue names they call `spool __queues`, which lists one directory
- * and loads nothing else.
+ * The scripts know the verbs; for names of queues they call `spool __queues`, which lists directories and
+ * loads nothing else.
  */
 import type { Command } from "commander";
 import { Argument, Command as Program } from "commander";
@@ -13,6 +13,7 @@ import { command, examples } from "../options.ts";
 
 const SUBVERBS: Readonly<Record<string, string>> = {
   queue: "ls create set show rm",
+  topic: "ls create set show rm",
   dlq: "ls show redrive drop",
   completion: "bash zsh fish",
 };
@@ -34,10 +35,15 @@ export default function completionCommand(context: Context): Command {
     });
 }
 
-/** The names of all queues, one a line: no commander, no reading of files. */
+/** The names of all queues, topics and subscriptions, one a line: no commander, no reading of files. */
 export async function printQueueNames(context: Context): Promise<number> {
   try {
-    const names = await (await context.open({})).queueNames();
+    const spool = await context.open({});
+    const names = [
+      ...(await spool.queueNames()),
+      ...(await spool.topicNames()),
+      ...(await spool.subscriptionNames()),
+    ];
     await context.write(names.map((name) => `${name}\n`).join(""));
   } catch {
     // A completion that fails shows nothing.

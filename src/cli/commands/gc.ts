@@ -2,50 +2,99 @@
 import type { Command } from "commander";
 
 import { fromErrno, SpoolError } from "../../errors.ts";
-import type { SweepResult } from "../../queue/sweep.ts";
+import type { Spool } from "../../spool.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { plain, table } from "../format.ts";
 import { command, examples, parseQueue } from "../options.ts";
 
 const HEAD = ["QUEUE", "LEASES", "RECLAIMED", "DEAD", "EXPIRED", "STRAYS", "KEYS", "DROPPED"];
+const TOPIC_HEAD = ["TOPIC", "FINISHED", "UNDONE", "STRAYS", "KEYS", "TRIMMED"];
 
 export default function gcCommand(context: Context): Command {
   return command("gc", "take over from the dead, sweep, expire")
     .description(
-      "Give back what dead consumers held, remove what dead writers left, drop what has expired, adopt\n" +
-        "what lies in drop/, forget old dedup keys. Consumers do the first two by themselves; run this\n" +
-        "from cron for queues that have none.",
+      "Give back what dead consumers held, finish or undo what dead publishers began, remove what dead\n" +
+        "writers left, drop what has expired, trim the logs of topics, adopt what lies in drop/, forget\n" +
+        "old dedup keys. Consumers do the first three by themselves; run this from cron for queues that\n" +
+        "have none.",
     )
-    .argument("[queue...]", "these queues only")
-    .addHelpText("after", examples("spool gc", "spool gc jobs --json"))
-    .action((names: string[], options: GlobalOptions) => gc(context, names, options));
+    .argument("[queue...]", "these queues and topics only")
+    .addHelpText(
+      "after",
+      examples("spool gc", "spool gc jobs --json", "spool gc logs logs/archive"),
+    )
+    .action((names: string[], options: GlobalOptions) => new Gc(context, options).run(names));
 }
 
-async function gc(
-  context: Context,
-  names: readonly string[],
-  options: GlobalOptions,
-): Promise<void> {
-  for (const name of names) parseQueue(name);
-  const spool = await context.open(options);
-  const output = context.outputOf(options);
-  const rows: string[][] = [];
-  const all = names.length > 0 ? names : await spool.queueNames();
-  for (const name of all) {
-    let swept: SweepResult;
+class Gc {
+  readonly #context: Context;
+  readonly #options: GlobalOptions;
+  readonly #queues: string[][] = [];
+  readonly #topics: string[][] = [];
+
+  constructor(context: Context, options: GlobalOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  async run(names: readonly string[]): Promise<void> {
+    for (const name of names) parseQueue(name);
+    const spool = await this.#context.open(this.#options);
+    const allTopics = [...(await spool.topicNames()), ...(await spool.patternNames())];
+    const allQueues = [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
+    const isAll = names.length === 0;
+    const topics = isAll ? allTopics : names.filter((name) => allTopics.includes(name));
+    // A name of nothing is said to be one of no queue.
+    const isQueue = (name: string): boolean => allQueues.includes(name) || !topics.includes(name);
+    const queues = isAll ? allQueues : names.filter(isQueue);
+    const isOne = queues.length + topics.length === 1;
+    // Topics first: what they finish is in the queues then.
+    for (const name of topics) await this.#each(name, isOne, () => this.#topic(spool, name));
+    for (const name of queues) await this.#each(name, isOne, () => this.#queue(spool, name));
+    const output = this.#context.outputOf(this.#options);
+    if (output === "json") return;
+    const show = output === "plain" ? plain : table;
+    if (this.#topics.length === 0 || queues.length > 0) {
+      await this.#context.write(show(HEAD, this.#queues));
+    }
+    if (this.#topics.length > 0) {
+      await this.#context.write(
+        `${queues.length > 0 ? "\n" : ""}${show(TOPIC_HEAD, this.#topics)}`,
+      );
+    }
+  }
+
+  /** One that cannot be swept does not keep us from the others. */
+  async #each(name: string, isOne: boolean, act: () => Promise<void>): Promise<void> {
     try {
-      swept = await spool.queue(name).sweep(context.say);
+      await act();
     } catch (thrown) {
       const error = fromErrno(thrown);
-      if (all.length === 1 || !(error instanceof SpoolError)) throw thrown;
-      // One queue that cannot be swept does not keep us from the others.
-      context.say(`${name}: ${error.message}  [${error.code}]`);
-      context.exitCode = error.exitCode;
-      continue;
+      if (isOne || !(error instanceof SpoolError)) throw thrown;
+      this.#context.say(`${name}: ${error.message}  [${error.code}]`);
+      this.#context.exitCode = error.exitCode;
     }
-    if (output === "json") await context.write(`${JSON.stringify({ queue: name, ...swept })}\n`);
-    const { leases, reclaimed, dead, expired, strays, keys, dropped } = swept;
-    rows.push([name, ...[leases, reclaimed, dead, expired, strays, keys, dropped].map(String)]);
   }
-  if (output !== "json") await context.write((output === "plain" ? plain : table)(HEAD, rows));
+
+  async #queue(spool: Spool, name: string): Promise<void> {
+    const swept = await spool.queue(name).sweep(this.#context.say);
+    const { leases, reclaimed, dead, expired, strays, keys, dropped } = swept;
+    await this.#json({ queue: name, ...swept });
+    const counts = [leases, reclaimed, dead, expired, strays, keys, dropped];
+    this.#queues.push([name, ...counts.map(String)]);
+  }
+
+  async #topic(spool: Spool, name: string): Promise<void> {
+    const topic = await spool.topic(name);
+    topic.warn = this.#context.say;
+    const swept = await topic.sweep();
+    const { finished, undone, strays, keys, trimmed } = swept;
+    await this.#json({ topic: name, ...swept });
+    this.#topics.push([name, ...[finished, undone, strays, keys, trimmed].map(String)]);
+  }
+
+  async #json(line: Record<string, unknown>): Promise<void> {
+    if (this.#context.outputOf(this.#options) !== "json") return;
+    await this.#context.write(`${JSON.stringify(line)}\n`);
+  }
 }

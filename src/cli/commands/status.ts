@@ -15,7 +15,18 @@ interface Options extends GlobalOptions {
   readonly watch?: number | true;
 }
 
-const HEAD = ["QUEUE", "READY", "SCHEDULED", "IN FLIGHT", "DEAD", "OLDEST", "BYTES", "CONSUMERS"];
+const HEAD = [
+  "QUEUE",
+  "READY",
+  "SCHEDULED",
+  "IN FLIGHT",
+  "DEAD",
+  "OLDEST",
+  "LAG",
+  "BEHIND",
+  "BYTES",
+  "CONSUMERS",
+];
 
 const EXAMPLES = examples(
   "spool status",
@@ -26,10 +37,11 @@ const EXAMPLES = examples(
 export default function statusCommand(context: Context): Command {
   return command("status", "show what is in the queues")
     .description(
-      "A line for each queue: messages ready now, visible later, claimed and given up; how long the\n" +
-        "oldest ready one has waited; bytes; consumers that hold a lease.",
+      "A line for each queue and subscription: messages ready now, visible later, claimed and given up;\n" +
+        "how long the oldest ready one has waited; bytes; consumers that hold a lease. Of a subscription:\n" +
+        "LAG, the messages that it is behind, and BEHIND, since when the oldest of them was published.",
     )
-    .argument("[queue...]", "these queues only")
+    .argument("[queue...]", "these queues, or all subscriptions of these topics")
     .option("--watch [interval]", "again and again, every 2s or as often as it says", parseInterval)
     .addHelpText("after", EXAMPLES)
     .action((names: string[], options: Options) => status(context, names, options));
@@ -63,7 +75,7 @@ async function status(context: Context, names: readonly string[], options: Optio
 
 async function collect(spool: Spool, names: readonly string[]): Promise<QueueStats[]> {
   const stats: QueueStats[] = [];
-  for (const name of names.length > 0 ? names : await spool.queueNames()) {
+  for (const name of await wanted(spool, names)) {
     try {
       stats.push(await statsOf(spool.queue(name)));
     } catch (error) {
@@ -73,6 +85,21 @@ async function collect(spool: Spool, names: readonly string[]): Promise<QueueSta
     }
   }
   return stats;
+}
+
+/** The queues and subscriptions that were named: a topic stands for all that hear it. */
+async function wanted(spool: Spool, names: readonly string[]): Promise<string[]> {
+  if (names.length === 0) {
+    return [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
+  }
+  const topics = new Set(await spool.topicNames());
+  const queues = new Set(await spool.queueNames());
+  const all: string[] = [];
+  for (const name of names) {
+    if (queues.has(name) || !topics.has(name)) all.push(name);
+    if (topics.has(name)) all.push(...(await (await spool.topic(name)).subscriptions()));
+  }
+  return all;
 }
 
 function render(
@@ -101,6 +128,8 @@ function toJson(stats: QueueStats): Record<string, unknown> {
     expired: stats.expired,
     oldest_ms: stats.oldestMs ?? null,
     next_due_in_ms: stats.nextDueInMs ?? null,
+    lag: stats.lag ?? null,
+    lag_ms: stats.lagMs ?? null,
     bytes: stats.bytes,
     consumers: stats.consumers,
   };
@@ -114,6 +143,8 @@ function toRow(stats: QueueStats): string[] {
     String(stats.inFlight),
     String(stats.dead),
     stats.oldestMs === undefined ? "-" : formatAge(stats.oldestMs),
+    stats.lag === undefined ? "-" : String(stats.lag),
+    stats.lagMs === undefined ? "-" : formatAge(stats.lagMs),
     formatSize(stats.bytes),
     String(stats.consumers),
   ];
@@ -122,7 +153,9 @@ function toRow(stats: QueueStats): string[] {
 function toPlain(stats: QueueStats): string[] {
   const row = toRow(stats);
   row[5] = stats.oldestMs === undefined ? "" : String(stats.oldestMs);
-  row[6] = String(stats.bytes);
+  row[6] = String(stats.lag ?? "");
+  row[7] = String(stats.lagMs ?? "");
+  row[8] = String(stats.bytes);
   return row;
 }
 

@@ -29,13 +29,21 @@ async function verify(
   const findings: Finding[] = [];
   let messages = 0;
   let bytes = 0;
-  for (const name of names.length > 0 ? names : await spool.queueNames()) {
+  const all = [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
+  for (const name of names.length > 0 ? names : all) {
     const queue = spool.queue(name);
     if (names.length > 0) await queue.settings();
     const result = await queue.verify((read) =>
       progress.show(() => `${name}: ${count(read, "message")} read`),
     );
     progress.clear();
+    findings.push(...result.findings);
+    messages += result.messages;
+    bytes += result.bytes;
+  }
+  const topics = [...(await spool.topicNames()), ...(await spool.patternNames())];
+  for (const name of names.length > 0 ? [] : topics) {
+    const result = await (await spool.topic(name)).verify();
     findings.push(...result.findings);
     messages += result.messages;
     bytes += result.bytes;

@@ -1,0 +1,209 @@
+/**
+ * Fan-out: a batch becomes visible in all subscriptions or in none, in each once.
+ *
+ *   1. sync     the batch, in tmp/: no reader may ever meet a torn one, also after a power cut
+ *   2. rename   it to staging/<ticket>. From here on its tag is known
+ *   3. link     it into incoming/ of each subscription that wants it, where no consumer looks
+ *   4. rename   staging/<ticket> to committed/<ticket>: the commit
+ *   5. rename   each link to ready/<bucket>/<slice>, and ring
+ *   6. rename   committed/<ticket> to the log, or unlink it
+ *   7. sync     the batch: all its names are durable. Then success is said
+ *
+ * Whoever finds it after a crash can go on: what is in committed/ is finished (5, 6), what is in
+ * staging/ and too old is renamed to aborted/, so that it can no longer commit, and its links are
+ * removed. Where a file system may keep name changes in any order, each step is synced before the next.
+ */
+import { dirname } from "node:path";
+
+import { ring } from "../disk/bell.ts";
+import { ignore, syncDirectory } from "../disk/durable.ts";
+import { fromErrno, isErrno, SpoolError } from "../errors.ts";
+import { LAST_MS, timeOfBatch } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
+import type { Warn } from "../queue/aside.ts";
+import type { Sync } from "../queue/intake.ts";
+import type { Audience, Member, Subscriber } from "./audience.ts";
+import { GoneError, LinkSource } from "./link-source.ts";
+import type { Log } from "./log.ts";
+import { select } from "./selection.ts";
+import type { Contents } from "./selection.ts";
+import { formatLink } from "./ticket.ts";
+import type { Ticket } from "./ticket.ts";
+import type { TopicRoom } from "./topic-room.ts";
+
+/** One link in one subscription. */
+export interface Planted {
+  readonly member: Member;
+  readonly slice: Slice;
+  readonly path: string;
+}
+
+export interface FanOutOptions {
+  readonly sync: Sync;
+  /** @see NO_SUBSCRIBER */
+  readonly needsSubscriber?: boolean;
+}
+
+export class FanOut {
+  readonly #room: TopicRoom;
+  readonly #audience: Audience;
+  readonly #log: Log;
+  readonly #warn: Warn;
+
+  constructor(room: TopicRoom, audience: Audience, log: Log, warn: Warn) {
+    this.#room = room;
+    this.#audience = audience;
+    this.#log = log;
+    this.#warn = warn;
+  }
+
+  /**
+   * Steps 3 to 6 for what is in staging/, and the sync of the copies, if any were made.
+   *
+   * @throws GoneError      somebody else has undone it, or taken it over; its links are removed.
+   * @throws NO_SUBSCRIBER  nobody wants it, and that was asked; nothing is done then.
+   * @throws whatever fails before the commit: then it is still in staging/, with some of its links.
+   */
+  async run(ticket: Ticket, contents: Contents, options: FanOutOptions): Promise<void> {
+    const { layout } = this.#room;
+    const source = new LinkSource(this.#room, `${layout.staging}/${ticket.name}`);
+    try {
+      const planted: Planted[] = [];
+      try {
+        await this.#plant(ticket, source, contents, planted, options);
+        await this.#commit(ticket, options.sync);
+      } catch (error) {
+        if (error instanceof GoneError) await this.uproot(planted);
+        throw error;
+      }
+      await this.finish(ticket, planted, options.sync);
+      if (options.sync === "disk" && this.#room.disk.kind.oneSync) await source.sync();
+    } finally {
+      await source.close();
+    }
+  }
+
+  /** Step 3. */
+  async #plant(
+    ticket: Ticket,
+    source: LinkSource,
+    contents: Contents,
+    planted: Planted[],
+    { sync, needsSubscriber = false }: FanOutOptions,
+  ): Promise<void> {
+    for (const subscriber of await this.#audience.subscribers()) {
+      for (const part of select(subscriber.filter, ticket.slice!, contents)) {
+        await this.#room.breathe();
+        const slice = withTtlOf(subscriber, part, timeOfBatch(part));
+        const path = `${subscriber.incoming}/${formatLink(slice, ticket.tag)}`;
+        // Told of before it is made: if we fail here, it may be there.
+        planted.push({ member: subscriber, slice, path });
+        if (!(await source.linkTo(path))) planted.pop();
+      }
+    }
+    if (needsSubscriber && planted.length === 0) {
+      throw new SpoolError(
+        "NO_SUBSCRIBER",
+        `nobody has subscribed to this message of topic ${this.#room.name}: it was not published`,
+        `Subscribe first: spool subscribe ${this.#room.name}/NAME`,
+      );
+    }
+    await this.#syncIfCareful(sync, new Set(planted.map(({ member }) => member.incoming)));
+  }
+
+  /** Step 4. */
+  async #commit({ name }: Ticket, sync: Sync): Promise<void> {
+    const { fs, disk, layout } = this.#room;
+    const to = `${layout.committed}/${name}`;
+    if (!(await ignore(() => fs.rename(`${layout.staging}/${name}`, to), "ENOENT"))) {
+      // On a shared disk it may have worked, and the reply been lost.
+      const isDone = disk.kind.shared && (await ignore(() => fs.lstat(to), "ENOENT"));
+      if (!isDone) throw new GoneError(`${name} is gone`);
+    }
+    await this.#syncIfCareful(sync, [layout.committed]);
+  }
+
+  /**
+   * Steps 5 and 6, by anyone, any number of times. What cannot be made visible now (a directory
+   * without permission, a full disk) stays as it is, is told, and is tried again by whoever recovers.
+   */
+  async finish(ticket: Ticket, planted: readonly Planted[], sync: Sync): Promise<boolean> {
+    const directories = new Set<string>();
+    const members = new Set<Member>();
+    let failure: unknown;
+    for (const { member, slice, path } of planted) {
+      await this.#room.breathe();
+      try {
+        const placed = await member.queue.buckets.place(path, slice);
+        members.add(member);
+        if (placed !== undefined) directories.add(dirname(placed));
+        // Somebody else did it, and may have died before it was safe.
+        else for (const bucket of await bucketsOf(member)) directories.add(bucket);
+      } catch (error) {
+        if (!(await this.#isRemoved(member, error))) failure ??= error;
+      }
+    }
+    for (const { queue, incoming } of members) {
+      directories.add(queue.room.layout.ready).add(incoming);
+    }
+    // A replay has many files: an fsync of one would not do.
+    if (ticket.kind === "replay") await this.#syncAll(directories);
+    else await this.#syncIfCareful(sync, directories);
+    for (const { queue } of members) await ring(this.#room.fs, queue.room.layout.bell);
+    try {
+      if (failure === undefined) await this.#conclude(ticket, sync);
+    } catch (error) {
+      failure = error;
+    }
+    if (failure === undefined) return true;
+    const told = fromErrno(failure);
+    if (!(told instanceof SpoolError)) throw failure;
+    this.#warn(`topic ${this.#room.name}: committed, but not yet finished: ${told.message}`);
+    return false;
+  }
+
+  /** True where an error only says that the subscription was removed. */
+  async #isRemoved({ queue }: Member, error: unknown): Promise<boolean> {
+    if (!isErrno(error, "ENOENT")) return false;
+    return !(await ignore(() => this.#room.fs.lstat(queue.room.layout.ready), "ENOENT"));
+  }
+
+  /** Step 6. */
+  async #conclude({ name, slice }: Ticket, sync: Sync): Promise<void> {
+    const { fs, layout } = this.#room;
+    const path = `${layout.committed}/${name}`;
+    const isKept = slice !== undefined && (await this.#log.isKept());
+    if (!isKept) {
+      await ignore(() => fs.unlink(path), "ENOENT");
+      return;
+    }
+    const kept = await this.#log.add(path, slice);
+    if (kept !== undefined) await this.#syncIfCareful(sync, [dirname(kept), layout.log]);
+  }
+
+  /** Removes links again that will not be committed. */
+  async uproot(planted: readonly Planted[]): Promise<void> {
+    for (const { path } of planted) await ignore(() => this.#room.fs.unlink(path), "ENOENT");
+  }
+
+  async #syncIfCareful(sync: Sync, directories: Iterable<string>): Promise<void> {
+    const { disk } = this.#room;
+    if (sync === "disk" && !disk.kind.oneSync) await this.#syncAll(directories);
+  }
+
+  async #syncAll(directories: Iterable<string>): Promise<void> {
+    for (const directory of directories) {
+      await ignore(() => syncDirectory(this.#room.fs, directory), "ENOENT");
+    }
+  }
+}
+
+async function bucketsOf({ queue: { buckets, room } }: Member): Promise<string[]> {
+  return (await buckets.list()).map((bucket) => room.layout.bucket(bucket));
+}
+
+/** A message that brings no time to live has that of the subscription. */
+export function withTtlOf({ settings }: Subscriber, slice: Slice, fromMs: number): Slice {
+  if (slice.expiresMs !== undefined || settings.ttlMs === 0) return slice;
+  return { ...slice, expiresMs: Math.min(LAST_MS, fromMs + settings.ttlMs) };
+}

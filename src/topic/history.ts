@@ -1,0 +1,96 @@
+/**
+ * History: what a subscription wants of what is kept in the logs, as links of its own.
+ *
+ * Used by replay, and to fill a subscription that begins in the past. Every link has the id of the
+ * replay in its name, because what is delivered again is a delivery of its own.
+ */
+import { isErrno } from "../errors.ts";
+import { timeOfId } from "../message/id.ts";
+import { DamagedError } from "../message/batch.ts";
+import { isExpired } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
+import type { Warn } from "../queue/aside.ts";
+import { ForeignError } from "../queue/batch-file.ts";
+import type { Subscriber } from "./audience.ts";
+import { withTtlOf } from "./fan-out.ts";
+import { GoneError, LinkSource } from "./link-source.ts";
+import type { Log, LogEntry } from "./log.ts";
+import { readContents, select } from "./selection.ts";
+import { formatLink } from "./ticket.ts";
+import type { TopicRoom } from "./topic-room.ts";
+
+export interface HistoryOptions {
+  /** Only what was published then or later, in ms since the epoch. */
+  readonly sinceMs?: number;
+  /** Only what was published before then, in ms since the epoch. */
+  readonly untilMs?: number;
+}
+
+export interface HistoryPart {
+  readonly entry: LogEntry;
+  readonly slice: Slice;
+}
+
+/** What the subscriber wants of these logs, oldest first. */
+export async function* history(
+  room: TopicRoom,
+  logs: readonly Log[],
+  subscriber: Subscriber,
+  replay: string,
+  { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY }: HistoryOptions,
+  warn: Warn,
+): AsyncGenerator<HistoryPart> {
+  for (const log of logs) {
+    for await (const entry of log.entries()) {
+      await room.breathe();
+      const atMs = timeOfId(entry.slice.batch);
+      const nowMs = await room.nowToLook();
+      if (atMs < sinceMs || atMs >= untilMs || isExpired(entry.slice, nowMs)) continue;
+      for (const part of await partsOf(room, entry, subscriber, warn)) {
+        const slice = withTtlOf(subscriber, { ...part, replay }, nowMs);
+        yield { entry, slice };
+      }
+    }
+  }
+}
+
+async function partsOf(
+  { fs }: TopicRoom,
+  { path, slice }: LogEntry,
+  { settings, filter }: Subscriber,
+  warn: Warn,
+): Promise<Slice[]> {
+  if (settings.filter === "") return [slice];
+  try {
+    return select(filter, slice, await readContents(fs, path, slice));
+  } catch (error) {
+    // Trimmed since it was listed.
+    if (isErrno(error, "ENOENT")) return [];
+    if (!(error instanceof DamagedError) && !(error instanceof ForeignError)) throw error;
+    warn(`${path}: damaged: ${error.message}; passed over`);
+    return [];
+  }
+}
+
+/** Links a part into the subscriber's incoming/; its path, or undefined where the entry is gone. */
+export async function plant(
+  room: TopicRoom,
+  { incoming }: Subscriber,
+  { entry, slice }: HistoryPart,
+  tag: string,
+): Promise<string | undefined> {
+  const path = `${incoming}/${formatLink(slice, tag)}`;
+  const source = new LinkSource(room, entry.path);
+  try {
+    if (!(await source.linkTo(path))) throw new SubscriptionGoneError();
+    return path;
+  } catch (error) {
+    if (error instanceof GoneError) return undefined;
+    throw error;
+  } finally {
+    await source.close();
+  }
+}
+
+/** The subscription was removed meanwhile. */
+export class SubscriptionGoneError extends Error {}

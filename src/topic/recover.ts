@@ -1,0 +1,92 @@
+/**
+ * Recovery: fan-outs that their publishers left half done are finished or undone.
+ *
+ *   aborted/     its links go                                                       (undo.ts)
+ *   staging/     a publish or a replay that is too old, or whose process is gone, is undone; one with
+ *                a dedup key, which is promised as soon as it is there, is taken over and finished
+ *   committed/   is finished
+ *
+ * Any number may do it at once, beside the publisher itself: each step happens once, because its source is
+ * there once. Who does it: consumers of a subscription as they start and as they idle, and `gc`.
+ */
+import { ignore, listIfThere } from "../disk/durable.ts";
+import { FINISH_MS, FINISH_SHARED_MS, REPLAY_MS, STAGING_MS } from "../limits.ts";
+import type { FanOut } from "./fan-out.ts";
+import { GoneError } from "./link-source.ts";
+import { readContents } from "./selection.ts";
+import { formatTicket, parseTicket } from "./ticket.ts";
+import type { Ticket } from "./ticket.ts";
+import type { TopicRoom } from "./topic-room.ts";
+import type { Undoer } from "./undo.ts";
+
+export interface RecoverResult {
+  readonly finished: number;
+  readonly undone: number;
+}
+
+export class Recovery {
+  readonly #room: TopicRoom;
+  readonly #fanOut: FanOut;
+  readonly #undoer: Undoer;
+
+  constructor(room: TopicRoom, fanOut: FanOut, undoer: Undoer) {
+    this.#room = room;
+    this.#fanOut = fanOut;
+    this.#undoer = undoer;
+  }
+
+  async run(): Promise<RecoverResult> {
+    let finished = 0;
+    let undone = 0;
+    for (const ticket of await this.ticketsIn(this.#room.layout.aborted)) {
+      await this.#undoer.clear(ticket);
+      undone++;
+    }
+    for (const ticket of await this.ticketsIn(this.#room.layout.staging)) {
+      const limitMs = ticket.kind === "replay" ? REPLAY_MS : STAGING_MS;
+      if (!(await this.#isOver(ticket, limitMs))) continue;
+      if (ticket.kind === "keyed") finished += (await this.#takeOver(ticket)) ? 1 : 0;
+      else undone += (await this.#undoer.undo(ticket)) ? 1 : 0;
+    }
+    const patienceMs = this.#room.disk.kind.shared ? FINISH_SHARED_MS : FINISH_MS;
+    for (const ticket of await this.ticketsIn(this.#room.layout.committed)) {
+      if (!(await this.#isOver(ticket, patienceMs))) continue;
+      const links = await this.#undoer.linksOf(ticket);
+      if (await this.#fanOut.finish(ticket, links, "disk")) finished++;
+    }
+    return { finished, undone };
+  }
+
+  /** What is under way, or left, in one of the three directories. */
+  async ticketsIn(directory: string): Promise<Ticket[]> {
+    const names = await listIfThere(this.#room.fs, directory);
+    return names.map((name) => parseTicket(name)).filter((ticket) => ticket !== undefined);
+  }
+
+  /** By the disk's clock; at once where its process ran on this host and is plainly gone. */
+  async #isOver({ process, beganMs }: Ticket, limitMs: number): Promise<boolean> {
+    if (this.#room.disk.processes.isGone(process)) return true;
+    if ((await this.#room.now()) - beganMs <= limitMs) return false;
+    // Before anything is taken away the disk's clock is read anew: it may have been set back.
+    return (await this.#room.readClock()) - beganMs > limitMs;
+  }
+
+  /** Makes it ours, under a new tag: whatever the old owner still does belongs to nothing. */
+  async #takeOver(old: Ticket): Promise<boolean> {
+    const { fs, disk, layout } = this.#room;
+    const tag = disk.ids.next(await this.#room.now());
+    const slice = old.slice!;
+    const ticket = formatTicket("keyed", slice, tag, disk.processes.self);
+    const path = `${layout.staging}/${ticket.name}`;
+    const isMine = await ignore(() => fs.rename(`${layout.staging}/${old.name}`, path), "ENOENT");
+    if (!isMine) return false;
+    await this.#fanOut.uproot(await this.#undoer.linksOf(old));
+    try {
+      await this.#fanOut.run(ticket, await readContents(fs, path, slice), { sync: "disk" });
+      return true;
+    } catch (error) {
+      if (error instanceof GoneError) return false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Replay: what the log keeps is delivered again to one subscription, all of it or nothing.
+ *
+ *   1. write    staging/<ticket>, an empty file
+ *   2. link     each batch of the log into the subscription's incoming/
+ *   3. sync     incoming/: every link is safe
+ *   4. rename   staging/<ticket> to committed/<ticket>: the commit
+ *   5. rename   each link to ready/, and sync the buckets: its links are of many files
+ *   6. unlink   committed/<ticket>
+ *
+ * As with a publish, whoever finds it after a crash finishes what is committed and undoes what is not.
+ */
+import { ignore, syncDirectory } from "../disk/durable.ts";
+import { SpoolError } from "../errors.ts";
+import type { Warn } from "../queue/aside.ts";
+import { noQueue } from "../queue/room.ts";
+import type { Subscriber } from "./audience.ts";
+import type { FanOut, Planted } from "./fan-out.ts";
+import { history, plant, SubscriptionGoneError } from "./history.ts";
+import type { HistoryOptions } from "./history.ts";
+import type { Log } from "./log.ts";
+import { formatTicket } from "./ticket.ts";
+import type { Ticket } from "./ticket.ts";
+import type { TopicRoom } from "./topic-room.ts";
+import type { Undoer } from "./undo.ts";
+
+export interface ReplayOptions extends HistoryOptions {
+  /** Only say how many it would be. */
+  readonly isDryRun?: boolean;
+  /** Told now and then how many messages are linked. */
+  readonly onProgress?: (messages: number) => void;
+}
+
+export class Replayer {
+  readonly #room: TopicRoom;
+  readonly #fanOut: FanOut;
+  readonly #undoer: Undoer;
+  readonly #warn: Warn;
+
+  constructor(room: TopicRoom, fanOut: FanOut, undoer: Undoer, warn: Warn) {
+    this.#room = room;
+    this.#fanOut = fanOut;
+    this.#undoer = undoer;
+    this.#warn = warn;
+  }
+
+  /** Returns how many messages. @throws NO_QUEUE, TRY_AGAIN */
+  async run(subscriber: Subscriber, logs: readonly Log[], options: ReplayOptions): Promise<number> {
+    const { disk, layout } = this.#room;
+    const tag = disk.ids.next(await this.#room.now());
+    if (options.isDryRun) return this.#count(subscriber, logs, options);
+    const own = subscriber.name.slice(subscriber.name.indexOf("/") + 1);
+    const ticket = formatTicket("replay", own, tag, disk.processes.self);
+    await this.#room.replace(`${layout.staging}/${ticket.name}`, "");
+    const planted: Planted[] = [];
+    let messages: number;
+    try {
+      messages = await this.#plant(subscriber, logs, tag, planted, options);
+      await syncDirectory(this.#room.fs, subscriber.incoming);
+      await this.#commit(ticket);
+    } catch (error) {
+      await this.#undoer.undo(ticket).catch(() => {});
+      await this.#fanOut.uproot(planted).catch(() => {});
+      throw error instanceof SubscriptionGoneError ? noQueue(subscriber.name) : error;
+    }
+    await this.#fanOut.finish(ticket, planted, "disk");
+    await syncDirectory(this.#room.fs, layout.committed);
+    return messages;
+  }
+
+  async #count(
+    subscriber: Subscriber,
+    logs: readonly Log[],
+    options: ReplayOptions,
+  ): Promise<number> {
+    let messages = 0;
+    const parts = history(this.#room, logs, subscriber, "", options, this.#warn);
+    for await (const { slice } of parts) messages += slice.count;
+    return messages;
+  }
+
+  async #plant(
+    subscriber: Subscriber,
+    logs: readonly Log[],
+    tag: string,
+    planted: Planted[],
+    options: ReplayOptions,
+  ): Promise<number> {
+    let messages = 0;
+    const parts = history(this.#room, logs, subscriber, tag, options, this.#warn);
+    for await (const part of parts) {
+      const path = await plant(this.#room, subscriber, part, tag);
+      if (path === undefined) continue;
+      planted.push({ member: subscriber, slice: part.slice, path });
+      messages += part.slice.count;
+      options.onProgress?.(messages);
+    }
+    return messages;
+  }
+
+  async #commit({ name }: Ticket): Promise<void> {
+    const { fs, disk, layout } = this.#room;
+    const to = `${layout.committed}/${name}`;
+    if (!(await ignore(() => fs.rename(`${layout.staging}/${name}`, to), "ENOENT"))) {
+      const isDone = disk.kind.shared && (await ignore(() => fs.lstat(to), "ENOENT"));
+      if (!isDone) {
+        throw new SpoolError(
+          "TRY_AGAIN",
+          "the replay took too long and was undone; nothing was delivered again",
+          "Replay it again.",
+        );
+      }
+    }
+    await syncDirectory(fs, layout.committed);
+  }
+}

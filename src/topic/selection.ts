@@ -1,0 +1,76 @@
+/** Which parts of a batch a filter takes. */
+import type { FileSystem } from "../disk/file-system.ts";
+import { readAll } from "../disk/durable.ts";
+import { HEADER_BYTES } from "../limits.ts";
+import { parseHeader } from "../message/batch.ts";
+import type { BatchHeader, Headers } from "../message/batch.ts";
+import type { Filter } from "../message/filter.ts";
+import { partOf } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
+import { BatchFile } from "../queue/batch-file.ts";
+import type { Part } from "../queue/draft.ts";
+
+/** What a selection needs to know of a batch. */
+export interface Contents {
+  /** Headers that all its messages share. */
+  readonly headers: Headers;
+  /** Its messages, where they have headers of their own. */
+  readonly parts: readonly Part[] | undefined;
+}
+
+/** The longest runs of messages that the filter takes, in order; one name each is enough. */
+export function select(filter: Filter, slice: Slice, { headers, parts }: Contents): Slice[] {
+  if (parts === undefined) return filter(headers) ? [slice] : [];
+  const runs: Slice[] = [];
+  let count = 0;
+  let bytes = 0;
+  let index = slice.first;
+  let offset = slice.offset;
+  const close = (): void => {
+    if (count > 0) runs.push(partOf(slice, index - count, count, offset - bytes, bytes));
+    count = 0;
+    bytes = 0;
+  };
+  for (const part of parts) {
+    const isTaken = filter({ ...headers, ...part.headers });
+    if (!isTaken) close();
+    index++;
+    offset += part.bytes;
+    if (isTaken) {
+      count++;
+      bytes += part.bytes;
+    }
+  }
+  close();
+  return runs.length === 1 && runs[0]!.count === slice.count ? [slice] : runs;
+}
+
+/** @throws ENOENT; DamagedError, ForeignError where it is no batch. */
+export async function readContents(fs: FileSystem, path: string, slice: Slice): Promise<Contents> {
+  const { headers, framing } = await readHeader(fs, path);
+  if (framing !== "records") return { headers, parts: undefined };
+  const file = await BatchFile.open(fs, path, slice);
+  try {
+    const parts: Part[] = [];
+    const end = slice.offset + slice.bytes;
+    for (let at = slice.offset; at < end;) {
+      const span = await file.spanAt(at, end);
+      parts.push({ headers: span.headers, bytes: span.next - at });
+      at = span.next;
+    }
+    return { headers, parts };
+  } finally {
+    await file.close();
+  }
+}
+
+async function readHeader(fs: FileSystem, path: string): Promise<BatchHeader> {
+  const fd = await fs.open(path, "read");
+  try {
+    const { bytes } = await fs.stat(fd);
+    const start = Buffer.allocUnsafe(Math.min(bytes, HEADER_BYTES));
+    return parseHeader(start.subarray(0, await readAll(fs, fd, start, 0))).header;
+  } finally {
+    await fs.close(fd);
+  }
+}

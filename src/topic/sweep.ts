@@ -1,0 +1,159 @@
+/**
+ * Sweep a topic: what the dead have left, and what has had its time.
+ *
+ *   fan-outs          half done are finished or undone                              (recover.ts)
+ *   tmp/              of dead publishers is removed; a keyed publish is finished    (queue/dedup.ts)
+ *   log/              what the retention does not keep goes
+ *   dedup/            keys of past windows are forgotten
+ *   subscriptions/    what was begun by the dead, or removed, goes
+ *   incoming/         links that belong to no fan-out go, after an hour
+ *   patterns          without subscriptions go
+ */
+import { ignore, listIfThere } from "../disk/durable.ts";
+import { ORPHAN_SWEEP_MS, REPLAY_MS } from "../limits.ts";
+import { ID_PATTERN, timeOfId } from "../message/id.ts";
+import { parseSlice } from "../message/slice.ts";
+import { setAside } from "../queue/aside.ts";
+import type { Warn } from "../queue/aside.ts";
+import { forgetKeys } from "../queue/dedup.ts";
+import type { Delivery } from "../queue/intake.ts";
+import { clearRemoved, removeSite } from "../queue/remove.ts";
+import { sweepDrafts } from "../queue/sweep.ts";
+import { MAKING } from "./audience.ts";
+import type { Member } from "./audience.ts";
+import type { Log } from "./log.ts";
+import type { Recovery } from "./recover.ts";
+import { removeEmptyPattern } from "./subscribe.ts";
+import type { Feed } from "./subscribe.ts";
+import { parseLink, parseTicket } from "./ticket.ts";
+import type { TopicRoom } from "./topic-room.ts";
+
+export interface TopicSweepResult {
+  /** Fan-outs that were committed, or promised, and are visible now. */
+  readonly finished: number;
+  /** Fan-outs that were not, and are gone. */
+  readonly undone: number;
+  /** Files of dead publishers, links of no fan-out, rests of removed subscriptions. */
+  readonly strays: number;
+  readonly keys: number;
+  /** Batches that the retention does not keep any more. */
+  readonly trimmed: number;
+}
+
+export interface TopicParts {
+  readonly room: TopicRoom;
+  readonly log: Log;
+  readonly recovery: Recovery;
+  readonly delivery: Delivery;
+  readonly warn: Warn;
+  /** Its own subscriptions. */
+  readonly members: () => Promise<Member[]>;
+  /** The topics whose fan-outs reach them. */
+  readonly feeds: () => Promise<readonly Feed[]>;
+}
+
+export async function sweepTopic(parts: TopicParts): Promise<TopicSweepResult> {
+  const { room, log, recovery, delivery } = parts;
+  const { dedupWindowMs } = await room.settingsOrCreate();
+  await room.readClock();
+  const { finished, undone } = await recovery.run();
+  await setForeignAside(parts);
+  let strays = await sweepDrafts(delivery);
+  strays += await sweepSubscriptions(parts);
+  strays += await sweepIncoming(parts);
+  const keys = await forgetKeys(room, dedupWindowMs, await room.now());
+  const trimmed = await log.trim();
+  if (room.isPattern && (await removeEmptyPattern(room))) strays++;
+  return { finished, undone, strays, keys, trimmed };
+}
+
+async function setForeignAside({ room, warn }: TopicParts): Promise<void> {
+  const { fs, layout } = room;
+  const set = async (path: string): Promise<void> =>
+    setAside(room, path, "not a name of ours", warn);
+  for (const directory of [layout.staging, layout.aborted, layout.committed]) {
+    for (const name of await listIfThere(fs, directory)) {
+      if (parseTicket(name) === undefined) await set(`${directory}/${name}`);
+    }
+  }
+  const isBucket = new RegExp(`^${ID_PATTERN}$`);
+  for (const bucket of await listIfThere(fs, layout.log)) {
+    const directory = `${layout.log}/${bucket}`;
+    const isOne = isBucket.test(bucket) && (await isDirectory(room, directory));
+    if (!isOne) {
+      await set(directory);
+      continue;
+    }
+    for (const name of await listIfThere(fs, directory)) {
+      if (parseSlice(name) === undefined) await set(`${directory}/${name}`);
+    }
+  }
+}
+
+async function isDirectory({ fs }: TopicRoom, path: string): Promise<boolean> {
+  let isOne = true;
+  await ignore(async () => {
+    isOne = (await fs.lstat(path)).kind === "directory";
+  }, "ENOENT");
+  return isOne;
+}
+
+/** What was begun and not ended: `.new-…`, half-made ones; and what is left of removed ones. */
+async function sweepSubscriptions({ room, members }: TopicParts): Promise<number> {
+  const { fs, disk, layout } = room;
+  let swept = await clearRemoved(fs, layout.subscriptions);
+  const isOver = async (process: string, path: string): Promise<boolean> => {
+    if (disk.processes.isGone(process)) return true;
+    let ageMs = 0;
+    await ignore(async () => {
+      ageMs = (await room.now()) - (await fs.lstat(path)).mtimeMs;
+    }, "ENOENT");
+    return ageMs > REPLAY_MS;
+  };
+  for (const name of await listIfThere(fs, layout.subscriptions)) {
+    const path = `${layout.subscriptions}/${name}`;
+    if (!name.startsWith(".new-")) continue;
+    if (!(await isOver(name.slice(name.lastIndexOf("_") + 1), path))) continue;
+    await removeSite({ fs, disk, layout: { root: path } });
+    swept++;
+  }
+  for (const { queue } of await members()) {
+    const { root } = queue.room.layout;
+    const making = (await listIfThere(fs, root)).find((name) => name.startsWith(MAKING));
+    if (making === undefined) continue;
+    if (!(await isOver(making.slice(MAKING.length), `${root}/${making}`))) continue;
+    if (await removeSite(queue.room)) swept++;
+  }
+  return swept;
+}
+
+/**
+ * Removes links that belong to nothing: of a maker that was on its way when its fan-out was undone.
+ * incoming/ is listed first, then where tickets come from, then where they go: what is in neither is over.
+ */
+async function sweepIncoming({ room, members, feeds, warn }: TopicParts): Promise<number> {
+  const { fs } = room;
+  let swept = 0;
+  for (const { incoming, queue } of await members()) {
+    const old: { readonly path: string; readonly tag: string }[] = [];
+    for (const name of await listIfThere(fs, incoming)) {
+      const path = `${incoming}/${name}`;
+      const link = parseLink(name);
+      if (link === undefined) await setAside(queue.room, path, "not a name of ours", warn);
+      else if ((await room.now()) - timeOfId(link.tag) > ORPHAN_SWEEP_MS) {
+        old.push({ path, tag: link.tag });
+      }
+    }
+    if (old.length === 0) continue;
+    const tags = new Set<string>();
+    for (const { layout } of [room, ...(await feeds()).map((feed) => feed.room)]) {
+      for (const directory of [layout.staging, layout.committed]) {
+        for (const name of await listIfThere(fs, directory)) tags.add(parseTicket(name)?.tag ?? "");
+      }
+    }
+    for (const { path, tag } of old) {
+      if (!tags.has(tag) && (await ignore(() => fs.unlink(path), "ENOENT"))) swept++;
+    }
+  }
+  return swept;
+}

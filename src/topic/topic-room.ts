@@ -1,0 +1,97 @@
+/** The room that all parts of a topic share: the disk below, the directory, the settings. */
+import { dirname } from "node:path";
+
+import { ignore, makeDirectories, makeDirectory, syncDirectory } from "../disk/durable.ts";
+import { isErrno, SpoolError } from "../errors.ts";
+import { isPattern } from "../names.ts";
+import { loadSettings, saveSettings } from "../queue/settings-file.ts";
+import { Site } from "../queue/site.ts";
+import type { Disk } from "../queue/site.ts";
+import { TopicLayout } from "./layout.ts";
+import { DEFAULT_TOPIC_SETTINGS, TOPIC_SETTINGS } from "./settings.ts";
+import type { TopicSettings } from "./settings.ts";
+
+/** How long settings that were read are used, in ms. */
+const SETTINGS_MS = 1000;
+
+export class TopicRoom extends Site {
+  readonly layout: TopicLayout;
+  #settings: TopicSettings | undefined;
+  #settingsReadMs = 0;
+
+  constructor(name: string, root: string, disk: Disk) {
+    super(name, disk);
+    this.layout = new TopicLayout(root);
+  }
+
+  /** A pattern has subscriptions, but nothing is published to it. */
+  get isPattern(): boolean {
+    return isPattern(this.name);
+  }
+
+  /** The settings, as read a moment ago. @throws NO_TOPIC, BAD_SETTINGS */
+  async settings(): Promise<TopicSettings> {
+    const nowMs = this.disk.clock.monotonicMs();
+    if (this.#settings === undefined || nowMs - this.#settingsReadMs > SETTINGS_MS) {
+      try {
+        this.#settings = await loadSettings(this.disk, this.layout.settings, TOPIC_SETTINGS);
+      } catch (error) {
+        if (isErrno(error, "ENOENT")) throw noTopic(this.name);
+        throw error;
+      }
+      this.#settingsReadMs = nowMs;
+    }
+    return this.#settings;
+  }
+
+  /** The settings; makes the topic, with the defaults, where it is not there. */
+  async settingsOrCreate(): Promise<TopicSettings> {
+    try {
+      return await this.settings();
+    } catch (error) {
+      if (!(error instanceof SpoolError) || error.code !== "NO_TOPIC") throw error;
+      await this.create();
+      return this.settings();
+    }
+  }
+
+  async makeAgain(): Promise<void> {
+    this.#settings = undefined;
+    await this.settingsOrCreate();
+  }
+
+  override async readClock(): Promise<number> {
+    try {
+      return await super.readClock();
+    } catch (error) {
+      // The directories of a pattern go and come with its subscriptions.
+      if (!isErrno(error, "ENOENT")) throw error;
+      await this.makeAgain();
+      return super.readClock();
+    }
+  }
+
+  /** Makes the topic; true where it was not there before. Several processes may do it at once. */
+  async create(settings: TopicSettings = DEFAULT_TOPIC_SETTINGS): Promise<boolean> {
+    const { fs, layout } = this;
+    const made = await makeDirectories(fs, layout.root);
+    for (const directory of layout.directories) await makeDirectory(fs, directory);
+    if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) return false;
+    for (const directory of [...made, layout.staging]) await syncDirectory(fs, dirname(directory));
+    await saveSettings(this.disk, layout.settings, TOPIC_SETTINGS, settings, this.draft());
+    return true;
+  }
+
+  async save(settings: TopicSettings): Promise<void> {
+    await saveSettings(this.disk, this.layout.settings, TOPIC_SETTINGS, settings, this.draft());
+    this.#settings = settings;
+  }
+}
+
+export function noTopic(name: string): SpoolError {
+  return new SpoolError(
+    "NO_TOPIC",
+    `no such topic: ${name}`,
+    `A topic is made by its first publish or subscribe, or by: spool topic create ${name}`,
+  );
+}

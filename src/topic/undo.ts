@@ -1,0 +1,69 @@
+/**
+ * Undoing a fan-out that was not committed.
+ *
+ *   1. rename   staging/<ticket> to aborted/<ticket>: from here on nobody can commit it
+ *   2. unlink   its links, in every subscription's incoming/
+ *   3. unlink   aborted/<ticket>
+ *
+ * By anyone, any number of times. A link that comes after 2 (its maker was on the way when 1 happened)
+ * has a tag that is in neither staging/ nor committed/: it is never delivered, and is swept.
+ */
+import { ignore, listIfThere } from "../disk/durable.ts";
+import type { Audience, Member } from "./audience.ts";
+import type { Planted } from "./fan-out.ts";
+import { parseLink } from "./ticket.ts";
+import type { Ticket } from "./ticket.ts";
+import type { TopicRoom } from "./topic-room.ts";
+
+export class Undoer {
+  readonly #room: TopicRoom;
+  readonly #audience: Audience;
+
+  constructor(room: TopicRoom, audience: Audience) {
+    this.#room = room;
+    this.#audience = audience;
+  }
+
+  /** True where it was still to be undone. */
+  async undo(ticket: Ticket): Promise<boolean> {
+    const { fs, layout } = this.#room;
+    const [from, to] = [`${layout.staging}/${ticket.name}`, `${layout.aborted}/${ticket.name}`];
+    if (!(await ignore(() => fs.rename(from, to), "ENOENT"))) return false;
+    await this.clear(ticket);
+    return true;
+  }
+
+  /** Steps 2 and 3, for what is in aborted/. */
+  async clear(ticket: Ticket): Promise<void> {
+    const { fs, layout } = this.#room;
+    for (const { path } of await this.linksOf(ticket)) {
+      await ignore(() => fs.unlink(path), "ENOENT");
+    }
+    await ignore(() => fs.unlink(`${layout.aborted}/${ticket.name}`), "ENOENT");
+  }
+
+  /** The links of a fan-out that are in incoming/, of all subscriptions that it may have. */
+  async linksOf(ticket: Ticket): Promise<Planted[]> {
+    const links: Planted[] = [];
+    for (const member of await this.#audience.members()) {
+      const isIts = ticket.kind !== "replay" || isNamed(member, ticket.subscription);
+      if (isIts) links.push(...(await this.#linksIn(member, ticket.tag)));
+    }
+    return links;
+  }
+
+  async #linksIn(member: Member, tag: string): Promise<Planted[]> {
+    const links: Planted[] = [];
+    for (const name of await listIfThere(this.#room.fs, member.incoming)) {
+      const link = parseLink(name);
+      if (link?.tag !== tag) continue;
+      links.push({ member, slice: link.slice, path: `${member.incoming}/${name}` });
+    }
+    return links;
+  }
+}
+
+/** True for the subscription of this name, of the topic itself. */
+function isNamed({ name }: Member, subscription: string | undefined): boolean {
+  return name.slice(name.indexOf("/") + 1) === subscription;
+}
