@@ -75,6 +75,9 @@ export const CLAIM_MESSAGES = 10_000;
 /** A publish that is not committed after this is undone by whoever finds it, in ms. */
 export const STAGING_MS = 30_000;
 
+/** For each subscription a publish may take so much longer, in ms: links and syncs over a network. */
+export const STAGING_PER_MEMBER_MS = 10;
+
 /** What is committed is finished by others after this, in ms, if its publisher may still live. */
 export const FINISH_MS = 2000;
 

@@ -82,9 +82,10 @@ export async function sweepDrafts(delivery: Delivery): Promise<number> {
     const path = `${layout.tmp}/${name}`;
     const writer = name.slice(name.lastIndexOf("_") + 1);
     if (!disk.processes.isGone(writer) && !(await isOlder(site, path, TMP_SWEEP_MS))) continue;
-    if (isKeyed(name)) await finishOrDrop(delivery, name);
-    else await ignore(() => fs.unlink(path), "ENOENT", "EISDIR", "EPERM");
-    swept++;
+    const isSwept = isKeyed(name)
+      ? await finishOrDrop(delivery, name)
+      : await ignore(() => fs.unlink(path), "ENOENT", "EISDIR", "EPERM");
+    if (isSwept) swept++;
   }
   return swept;
 }

@@ -101,13 +101,7 @@ export class FanOut {
         if (!(await source.linkTo(path))) planted.pop();
       }
     }
-    if (needsSubscriber && planted.length === 0) {
-      throw new SpoolError(
-        "NO_SUBSCRIBER",
-        `nobody has subscribed to this message of topic ${this.#room.name}: it was not published`,
-        `Subscribe first: spool subscribe ${this.#room.name}/NAME`,
-      );
-    }
+    if (needsSubscriber && planted.length === 0) throw noSubscriber(this.#room.name);
     await this.#syncIfCareful(sync, new Set(planted.map(({ member }) => member.incoming)));
   }
 
@@ -200,6 +194,14 @@ export class FanOut {
 
 async function bucketsOf({ queue: { buckets, room } }: Member): Promise<string[]> {
   return (await buckets.list()).map((bucket) => room.layout.bucket(bucket));
+}
+
+export function noSubscriber(topic: string): SpoolError {
+  return new SpoolError(
+    "NO_SUBSCRIBER",
+    `topic ${topic}: nobody has subscribed to this message; it was not published`,
+    `Subscribe first: spool subscribe ${topic}/NAME`,
+  );
 }
 
 /** A message that brings no time to live has that of the subscription. */

@@ -10,7 +10,14 @@
  * there once. Who does it: consumers of a subscription as they start and as they idle, and `gc`.
  */
 import { ignore, listIfThere } from "../disk/durable.ts";
-import { FINISH_MS, FINISH_SHARED_MS, REPLAY_MS, STAGING_MS } from "../limits.ts";
+import {
+  FINISH_MS,
+  FINISH_SHARED_MS,
+  REPLAY_MS,
+  STAGING_MS,
+  STAGING_PER_MEMBER_MS,
+} from "../limits.ts";
+import type { Audience } from "./audience.ts";
 import type { FanOut } from "./fan-out.ts";
 import { GoneError } from "./link-source.ts";
 import { readContents } from "./selection.ts";
@@ -26,11 +33,13 @@ export interface RecoverResult {
 
 export class Recovery {
   readonly #room: TopicRoom;
+  readonly #audience: Audience;
   readonly #fanOut: FanOut;
   readonly #undoer: Undoer;
 
-  constructor(room: TopicRoom, fanOut: FanOut, undoer: Undoer) {
+  constructor(room: TopicRoom, audience: Audience, fanOut: FanOut, undoer: Undoer) {
     this.#room = room;
+    this.#audience = audience;
     this.#fanOut = fanOut;
     this.#undoer = undoer;
   }
@@ -43,8 +52,7 @@ export class Recovery {
       undone++;
     }
     for (const ticket of await this.ticketsIn(this.#room.layout.staging)) {
-      const limitMs = ticket.kind === "replay" ? REPLAY_MS : STAGING_MS;
-      if (!(await this.#isOver(ticket, limitMs))) continue;
+      if (!(await this.#isOver(ticket, await this.#limitOf(ticket)))) continue;
       if (ticket.kind === "keyed") finished += (await this.#takeOver(ticket)) ? 1 : 0;
       else undone += (await this.#undoer.undo(ticket)) ? 1 : 0;
     }
@@ -55,6 +63,11 @@ export class Recovery {
       if (await this.#fanOut.finish(ticket, links, "disk")) finished++;
     }
     return { finished, undone };
+  }
+
+  async #limitOf({ kind }: Ticket): Promise<number> {
+    if (kind === "replay") return REPLAY_MS;
+    return STAGING_MS + (await this.#audience.members()).length * STAGING_PER_MEMBER_MS;
   }
 
   /** What is under way, or left, in one of the three directories. */

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 
 import { listIfThere } from "../disk/durable.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
+import type { Headers } from "../message/batch.ts";
 import { parseFilter } from "../message/filter.ts";
 import { checkName, isPattern, matchesTopic, topicOfDirectory } from "../names.ts";
 import type { Warn } from "../queue/aside.ts";
@@ -19,7 +20,7 @@ import { sweepDrafts } from "../queue/sweep.ts";
 import type { Verified } from "../queue/verify.ts";
 import { Audience } from "./audience.ts";
 import type { Member, Subscriber } from "./audience.ts";
-import { FanOut } from "./fan-out.ts";
+import { FanOut, noSubscriber } from "./fan-out.ts";
 import { incomingOf } from "./layout.ts";
 import { Log } from "./log.ts";
 import type { LogTally } from "./log.ts";
@@ -72,7 +73,7 @@ export class Topic implements Feed {
     this.#audience = new Audience(room, (name) => neighbours.queue(name));
     this.#fanOut = new FanOut(room, this.#audience, this.log, warn);
     this.#undoer = new Undoer(room, this.#audience);
-    this.#recovery = new Recovery(room, this.#fanOut, this.#undoer);
+    this.#recovery = new Recovery(room, this.#audience, this.#fanOut, this.#undoer);
     this.#intake = new TopicIntake(room, this.#audience, this.#fanOut, this.#undoer);
     this.#putter = new Putter(this.#intake);
     this.#trimmedMs = room.disk.clock.monotonicMs();
@@ -92,8 +93,10 @@ export class Topic implements Feed {
     checkName(this.name);
     const { needsSubscriber = false, ...putOptions } = options;
     try {
-      const putter = needsSubscriber ? this.#needing().putter : this.#putter;
-      return await putter.put(body, putOptions);
+      if (!needsSubscriber) return await this.#putter.put(body, putOptions);
+      // What has a key is promised as soon as its key is marked: then nobody can refuse it.
+      if (options.dedupKey !== undefined) await this.#needSubscriber(options.headers ?? {});
+      return await this.#needing().putter.put(body, putOptions);
     } catch (error) {
       throw fromErrno(error);
     }
@@ -113,6 +116,11 @@ export class Topic implements Feed {
       this.#demanding = { intake, putter: new Putter(intake) };
     }
     return this.#demanding;
+  }
+
+  async #needSubscriber(headers: Headers): Promise<void> {
+    const subscribers = await this.#audience.subscribers();
+    if (!subscribers.some(({ filter }) => filter(headers))) throw noSubscriber(this.name);
   }
 
   /**

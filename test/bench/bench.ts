@@ -12,36 +12,14 @@ import { join } from "node:path";
 
 import { kindOf } from "../../src/disk/kind.ts";
 import { openSpool } from "../../src/spool.ts";
+import { elapsedMs, spread } from "./measure.ts";
+import type { Row, Spread } from "./measure.ts";
+import { diskUse, fanOut } from "./topics.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SPOOL = join(ROOT, "bin/spool");
 const scratch = fs.mkdtempSync(join(tmpdir(), "spool-bench-"));
 const env = { ...process.env, SPOOL_DIR: join(scratch, "spool") };
-
-interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly most: number;
-}
-
-interface Row {
-  readonly what: string;
-  readonly floor: string;
-  readonly unit: "ms" | "per s";
-  readonly ours: Spread;
-  readonly theirs: Spread;
-}
-
-function spread(values: readonly number[]): Spread {
-  const sorted = values.toSorted((a, b) => a - b);
-  return { median: sorted[sorted.length >> 1]!, least: sorted[0]!, most: sorted.at(-1)! };
-}
-
-const elapsedMs = (act: () => void): number => {
-  const startMs = performance.now();
-  act();
-  return performance.now() - startMs;
-};
 
 function runProcess(file: string, args: readonly string[], input = ""): void {
   const { status, stderr } = spawnSync(file, args, {
@@ -189,7 +167,7 @@ function lines(rounds: number, count: number): Row {
 function render(rows: readonly Row[]): string {
   const show = ({ median, least, most }: Spread, unit: Row["unit"]): string => {
     const figure = (value: number): string =>
-      unit === "ms" ? value.toFixed(1) : Math.round(value).toLocaleString("en");
+      unit !== "per s" ? value.toFixed(1) : Math.round(value).toLocaleString("en");
     return `${figure(median)} (${figure(least)} to ${figure(most)})`;
   };
   const cells = rows.map(({ what, floor, unit, ours, theirs }) => [
@@ -226,8 +204,9 @@ try {
     await durablePuts(5, 1000),
     await claims(5, 5000),
     lines(5, 1_000_000),
+    ...(await fanOut(scratch, 5, 200)),
   ];
-  const text = `${machine()}\n\n${render(rows)}\n`;
+  const text = `${machine()}\n\n${render(rows)}\n\n${await diskUse(scratch)}\n`;
   process.stdout.write(text);
   if (process.argv.includes("--write")) {
     const page =
