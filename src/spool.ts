@@ -30,6 +30,7 @@ import {
   topicOfDirectory,
 } from "./names.ts";
 import { Queue } from "./queue/queue.ts";
+import { clearRemoved } from "./queue/remove.ts";
 import { Room } from "./queue/room.ts";
 import type { Source } from "./queue/room.ts";
 import type { Disk } from "./queue/site.ts";
@@ -124,6 +125,13 @@ export class Spool {
   async patternNames(): Promise<string[]> {
     const names = await this.#topicDirectories();
     return names.filter((name) => isPattern(name)).toSorted();
+  }
+
+  /** Clears what is left of removed queues and topics; returns how many there were. */
+  async clearRemoved(): Promise<number> {
+    const { fs } = this.disk;
+    const queues = await clearRemoved(fs, `${this.dir}/queues`);
+    return queues + (await clearRemoved(fs, `${this.dir}/topics`));
   }
 
   async #topicDirectories(): Promise<string[]> {

@@ -8,7 +8,7 @@ import { plain, table } from "./format.ts";
 export function settingsHelp<T>(settings: SettingsTable<T>): string {
   const defaults = describeSettings(settings, settings.defaults);
   const lines = Object.entries(settings.settings).map(
-    ([name, { summary }]) => `  ${name.padEnd(15)} ${summary} [${defaults[name]}]`,
+    ([name, { summary }]) => `  ${name.padEnd(16)} ${summary} [${defaults[name]}]`,
   );
   return `\nSettings:\n${lines.join("\n")}`;
 }

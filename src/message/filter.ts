@@ -9,8 +9,8 @@
  *   =  !=          is, is not                      ^=  $=  *=     starts with, ends with, contains
  *   <  <=  >  >=   as numbers                      name  !name    is there, is not there
  *
- * A header that is missing satisfies `!=` and `!name` only. A value that holds a comma, a bar, a
- * quote or a space at its end stands in double quotes, with \" and \\ inside. Names are
+ * A header that is missing satisfies `!=` and `!name` only. A value that holds a comma, a bar or a
+ * quote, that starts with `=` or ends with a space, stands in double quotes, with \" and \\ inside. Names are
  * compared as they are, letter by letter. Pure.
  */
 import { SpoolError } from "../errors.ts";
@@ -83,6 +83,8 @@ function parseValues(text: string, from: number): [values: string[], end: number
     const match = VALUE.exec(text);
     if (match === null) throw badFilter(text, at);
     const [, quoted, bare = ""] = match;
+    // `level==error` is a slip, not the value `=error`.
+    if (bare.trimStart().startsWith("=")) throw badFilter(text, at);
     values.push(quoted === undefined ? bare.trim() : quoted.replaceAll(/\\(.)/g, "$1"));
     at = VALUE.lastIndex;
     if (text[at] !== "|") return [values, at];

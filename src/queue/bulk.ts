@@ -111,16 +111,15 @@ export async function move(
   to: { room: Room; buckets: Buckets },
   options: BulkOptions,
 ): Promise<number> {
-  const replay = await deliveryBetween(room, to.room);
   const transfer = async ({ path, slice, state }: Found): Promise<boolean> => {
-    const moved = { ...slice, replay: replay ?? slice.replay };
+    const moved = await asMoved(room, to.room, slice);
     const target = state === "dead" ? await afresh(to.room, moved) : moved;
     const placed = await to.buckets.place(path, target);
     if (placed !== undefined && state === "dead") await removeReason(room, path);
     return placed !== undefined;
   };
   const moved = await each(room, buckets, options, transfer, async (found, count) =>
-    movePart(room, buckets, to, found, count, replay),
+    movePart(room, buckets, to, found, count),
   );
   if (moved > 0 && !options.isDryRun) await ring(to.room.fs, to.room.layout.bell);
   return moved;
@@ -136,7 +135,6 @@ async function movePart(
   to: { room: Room; buckets: Buckets },
   found: Found,
   count: number,
-  replay: string | undefined,
 ): Promise<number> {
   const { slice, path } = found;
   const rest = await restAfter(room, found, count);
@@ -148,7 +146,7 @@ async function movePart(
     if (!(await ignore(() => room.fs.rename(path, claimed), "ENOENT"))) return 0;
     const held = new Held(room, buckets, lease.path, slice);
     await held.split(count, rest.offset);
-    const moved = { ...held.slice!, replay: replay ?? slice.replay };
+    const moved = await asMoved(room, to.room, held.slice!);
     return (await to.buckets.place(held.path, moved)) === undefined ? 0 : count;
   } finally {
     await lease.close();
@@ -156,12 +154,12 @@ async function movePart(
 }
 
 /**
- * The id of a delivery of its own, for what comes from or goes to a subscription: another one of the
- * topic may have brought the same messages there, under the same names.
+ * What comes from or goes to a subscription is a delivery of its own there: another one of the topic may
+ * have brought the same messages, under the same names, and a rename onto such a name does nothing.
  */
-async function deliveryBetween(from: Room, to: Room): Promise<string | undefined> {
-  const isUnique = from === to || !(from.isSubscription || to.isSubscription);
-  return isUnique ? undefined : from.disk.ids.next(await from.now());
+async function asMoved(from: Room, to: Room, slice: Slice): Promise<Slice> {
+  if (from === to || !(from.isSubscription || to.isSubscription)) return slice;
+  return { ...slice, replay: from.disk.ids.next(await from.now()) };
 }
 
 /** A dead letter as a new message: no attempts, ready now, where it was in the order. */

@@ -180,10 +180,14 @@ export class Putter {
 }
 
 export function tooLarge({ noun, site }: Intake, what: string, limit: number): SpoolError {
+  const { name } = site;
+  const isTopic = noun === "topic";
+  const whose = isTopic ? `topic ${name} or of one of its subscriptions` : `queue ${name}`;
+  const or = isTopic ? `, or spool queue set ${name}/NAME max-message=SIZE` : "";
   return new SpoolError(
     "MESSAGE_TOO_LARGE",
-    `${what} is larger than ${limit} bytes, the limit of ${noun} ${site.name}`,
-    `Raise it: spool ${noun} set ${site.name} max-message=SIZE`,
+    `${what} is larger than ${limit} bytes, the limit of ${whose}`,
+    `Raise it: spool ${noun} set ${name} max-message=SIZE${or}`,
   );
 }
 

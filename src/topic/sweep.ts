@@ -135,6 +135,9 @@ async function sweepIncoming({ room, members, feeds, warn }: TopicParts): Promis
   const { fs } = room;
   let swept = 0;
   for (const { incoming, queue } of await members()) {
+    // What is being filled passes its links on by itself, under the tag with which it began.
+    const isLive = await ignore(() => fs.lstat(queue.room.layout.settings), "ENOENT", "ENOTDIR");
+    if (!isLive) continue;
     const old: { readonly path: string; readonly tag: string }[] = [];
     for (const name of await listIfThere(fs, incoming)) {
       const path = `${incoming}/${name}`;

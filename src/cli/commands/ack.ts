@@ -13,7 +13,7 @@ const EXAMPLES = examples(
 export default function ackCommand(context: Context): Command {
   return command("ack", "say that a claimed message is done")
     .description(
-      "Remove a message that was claimed with take --lease: it is done. Exit 65 means that its\n" +
+      "Remove a message that was claimed with take --lease: it is done. Exit 65 means that its " +
         "lease was lost, and that another consumer may have it.",
     )
     .argument("<receipt...>", "what take --lease printed; - reads them from stdin, one a line")

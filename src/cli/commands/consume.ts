@@ -22,7 +22,7 @@ const EXAMPLES = examples(
 export default function consumeCommand(context: Context): Command {
   return command("consume", "stream messages to stdout")
     .description(
-      "Write the payload of each message to stdout, each followed by a newline, and ack what stdout\n" +
+      "Write the payload of each message to stdout, each followed by a newline, and ack what stdout " +
         "has taken. Waits for more until it is told to stop. What a closed pipe did not take stays.",
     )
     .argument(queueArgument, "the queue", parseQueue)

@@ -10,7 +10,7 @@ import { command, examples } from "../options.ts";
 export default function doctorCommand(context: Context): Command {
   return command("doctor", "see whether this disk is fit for a spool")
     .description(
-      "Try on this very disk what a spool relies on: exclusive names, rename, hard links, fsync and its\n" +
+      "Try on this very disk what a spool relies on: exclusive names, rename, hard links, fsync and its " +
         "time, events, the clock, the space that is left. Exit 1 means that something will not do.",
     )
     .addHelpText("after", examples("spool doctor", "spool doctor -C /mnt/shared/spool --json"))

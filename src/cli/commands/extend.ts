@@ -14,7 +14,7 @@ interface Options extends GlobalOptions {
 export default function extendCommand(context: Context): Command {
   return command("extend", "keep a claimed message longer")
     .description(
-      "The lease of a message that was claimed with take --lease lasts that long from now on.\n" +
+      "The lease of a message that was claimed with take --lease lasts that long from now on. " +
         "Messages that were claimed by one take share one lease.",
     )
     .argument("<receipt...>", "what take --lease printed; - reads them from stdin, one a line")

@@ -13,9 +13,9 @@ const TOPIC_HEAD = ["TOPIC", "FINISHED", "UNDONE", "STRAYS", "KEYS", "TRIMMED"];
 export default function gcCommand(context: Context): Command {
   return command("gc", "take over from the dead, sweep, expire")
     .description(
-      "Give back what dead consumers held, finish or undo what dead publishers began, remove what dead\n" +
-        "writers left, drop what has expired, trim the logs of topics, adopt what lies in drop/, forget\n" +
-        "old dedup keys. Consumers do the first three by themselves; run this from cron for queues that\n" +
+      "Give back what dead consumers held, finish or undo what dead publishers began, remove what dead " +
+        "writers left, drop what has expired, trim the logs of topics, adopt what lies in drop/, forget " +
+        "old dedup keys. Consumers do the first three by themselves; run this from cron for queues that " +
         "have none.",
     )
     .argument("[queue...]", "these queues and topics only")
@@ -43,6 +43,7 @@ class Gc {
     const allTopics = [...(await spool.topicNames()), ...(await spool.patternNames())];
     const allQueues = [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
     const isAll = names.length === 0;
+    if (isAll) await spool.clearRemoved();
     const topics = isAll ? allTopics : names.filter((name) => allTopics.includes(name));
     // A name of nothing is said to be one of no queue.
     const isQueue = (name: string): boolean => allQueues.includes(name) || !topics.includes(name);

@@ -25,7 +25,7 @@ const EXAMPLES = examples(
 export default function moveCommand(context: Context): Command {
   return command("move", "move messages to another queue")
     .description(
-      "Move what is ready and scheduled to another queue of the spool, as it is: with its id, its\n" +
+      "Move what is ready and scheduled to another queue of the spool, as it is: with its id, its " +
         "time, its priority and its attempts. Each is one rename: nothing is lost, nothing is twice.",
     )
     .argument("<from>", "the queue that they are in", parseQueue)

@@ -20,7 +20,7 @@ const EXAMPLES = examples(
 export default function nackCommand(context: Context): Command {
   return command("nack", "give a claimed message back for a retry")
     .description(
-      "Give a message that was claimed with take --lease back. It is delivered again after the\n" +
+      "Give a message that was claimed with take --lease back. It is delivered again after the " +
         "queue's back-off; past the queue's max-attempts it becomes a dead letter.",
     )
     .argument("<receipt...>", "what take --lease printed; - reads them from stdin, one a line")

@@ -20,8 +20,8 @@ const EXAMPLES = examples(
 export default function publishCommand(context: Context): Command {
   const publish = command("publish", "send messages to every subscription of a topic")
     .description(
-      "Send stdin, or each FILE, or TEXT as one message to all subscriptions of a topic, and print\n" +
-        "its id. Exit 0 means that it is on the disk, in all of them; else it is in none. No\n" +
+      "Send stdin, or each FILE, or TEXT as one message to all subscriptions of a topic, and print " +
+        "its id. Exit 0 means that it is on the disk, in all of them; else it is in none. No " +
         "subscription is no error. The topic is made by its first publish.",
     )
     .argument("<topic>", "the topic", parseTopic)

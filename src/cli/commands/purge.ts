@@ -33,7 +33,7 @@ const EXAMPLES = examples(
 export default function purgeCommand(context: Context): Command {
   return command("purge", "throw messages away")
     .description(
-      "Throw away what is ready and scheduled, the next to be delivered first. What a consumer has\n" +
+      "Throw away what is ready and scheduled, the next to be delivered first. What a consumer has " +
         "claimed is left alone.",
     )
     .argument(queueArgument, "the queue", parseQueue)

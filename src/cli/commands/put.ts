@@ -17,7 +17,7 @@ const EXAMPLES = examples(
 export default function putCommand(context: Context): Command {
   const put = command("put", "add messages to a queue")
     .description(
-      "Add stdin, or each FILE, or TEXT to a queue as one message, and print its id.\n" +
+      "Add stdin, or each FILE, or TEXT to a queue as one message, and print its id. " +
         "Exit 0 means that it is on the disk. The queue is made by its first put.",
     )
     .argument(queueArgument, "the queue", parseQueue)

@@ -23,7 +23,9 @@ export default function queueCommand(context: Context): Command {
       "spool queue set jobs backoff=10s..1h max-depth=100000",
       "spool queue show jobs",
       "spool queue rm jobs -f",
-    ) + SETTINGS_HELP,
+    ) +
+      "\n" +
+      SETTINGS_HELP,
   );
   const settings = "settings, like max-attempts=3";
   queue.addCommand(

@@ -24,8 +24,8 @@ const EXAMPLES = examples(
 export default function replayCommand(context: Context): Command {
   return command("replay", "deliver again from the topic's log")
     .description(
-      "Deliver again to one subscription what the topic's log keeps, all of it or nothing. What still\n" +
-        "waits there is delivered twice then. The topic's retention says how far back that goes; the\n" +
+      "Deliver again to one subscription what the topic's log keeps, all of it or nothing. What still " +
+        "waits there is delivered twice then. The topic's retention says how far back that goes; the " +
         "subscription's filter applies as it is now.",
     )
     .argument(subscriptionArgument, "the subscription", parseSubscription)

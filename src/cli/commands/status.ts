@@ -37,8 +37,8 @@ const EXAMPLES = examples(
 export default function statusCommand(context: Context): Command {
   return command("status", "show what is in the queues")
     .description(
-      "A line for each queue and subscription: messages ready now, visible later, claimed and given up;\n" +
-        "how long the oldest ready one has waited; bytes; consumers that hold a lease. Of a subscription:\n" +
+      "A line for each queue and subscription: messages ready now, visible later, claimed and given up; " +
+        "how long the oldest ready one has waited; bytes; consumers that hold a lease. Of a subscription: " +
         "LAG, the messages that it is behind, and BEHIND, since when the oldest of them was published.",
     )
     .argument("[queue...]", "these queues, or all subscriptions of these topics")

@@ -38,15 +38,15 @@ In a topic's name * is one word between dots, # any number of them, > at the end
 export default function subscribeCommand(context: Context): Command {
   return command("subscribe", "make a queue that gets what is published to a topic")
     .description(
-      "From now on every message that is published to the topic comes to TOPIC/NAME, too, which every\n" +
-        "verb takes like a queue: take, work, consume, peek, status, dlq. Consumers of one subscription\n" +
+      "From now on every message that is published to the topic comes to TOPIC/NAME, too, which every " +
+        "verb takes like a queue: take, work, consume, peek, status, dlq. Consumers of one subscription " +
         "share its messages. To do it again changes nothing.",
     )
     .argument(subscriptionArgument, "the topic, or a pattern, and a name", parseSubscription)
     .argument("[setting...]", "settings of its queue, like max-attempts=3")
     .option("--from <start>", "now, start (all that the topic's log keeps), or a time")
     .option("--filter <expression>", "only messages whose headers fit")
-    .addHelpText("after", EXAMPLES + FILTER_HELP + settingsHelp(SUBSCRIPTION_SETTINGS))
+    .addHelpText("after", `${EXAMPLES}\n${FILTER_HELP}\n${settingsHelp(SUBSCRIPTION_SETTINGS)}`)
     .action((name: SubscriptionName, words: string[], options: Options) =>
       subscribe(context, name, words, options),
     );

@@ -35,8 +35,8 @@ const EXAMPLES = examples(
 export default function takeCommand(context: Context): Command {
   return command("take", "take messages from a queue")
     .description(
-      "Claim a message, write its payload to stdout byte for byte, and ack it when stdout has\n" +
-        "taken it all. With --lease: claim only, and print a line of JSON with its receipt, for\n" +
+      "Claim a message, write its payload to stdout byte for byte, and ack it when stdout has " +
+        "taken it all. With --lease: claim only, and print a line of JSON with its receipt, for " +
         "ack, nack, reject and extend. Exit 75 means that there was nothing.",
     )
     .argument(queueArgument, "the queue", parseQueue)

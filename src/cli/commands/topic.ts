@@ -25,7 +25,9 @@ export default function topicCommand(context: Context): Command {
       "spool topic set logs retention=forever",
       "spool topic show logs",
       "spool topic rm logs -f",
-    ) + HELP,
+    ) +
+      "\n" +
+      HELP,
   );
   const settings = "settings, like retention=7d";
   topic.addCommand(

@@ -14,7 +14,7 @@ interface Options extends GlobalOptions {
 export default function unsubscribeCommand(context: Context): Command {
   return command("unsubscribe", "remove a subscription")
     .description(
-      "Remove a subscription and what waits in it. Asks where that is anything. Other subscriptions\n" +
+      "Remove a subscription and what waits in it. Asks where that is anything. Other subscriptions " +
         "keep what they have.",
     )
     .argument(subscriptionArgument, "the subscription", parseSubscription)

@@ -1,7 +1,7 @@
 /** spool verify — check every name and every byte. */
 import type { Command } from "commander";
 
-import type { Finding } from "../../queue/verify.ts";
+import type { Finding, Verified } from "../../queue/verify.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count, formatSize } from "../format.ts";
 import { command, examples, parseQueue } from "../options.ts";
@@ -10,10 +10,10 @@ import { Progress } from "../progress.ts";
 export default function verifyCommand(context: Context): Command {
   return command("verify", "check every name and every byte")
     .description(
-      "Read every name and every byte, and print what is wrong: path and problem. Changes nothing.\n" +
+      "Read every name and every byte, and print what is wrong: path and problem. Changes nothing. " +
         "Exit 1 means that something was found.",
     )
-    .argument("[queue...]", "these queues only")
+    .argument("[queue...]", "these queues and topics only")
     .addHelpText("after", examples("spool verify", "spool verify jobs --json"))
     .action((names: string[], options: GlobalOptions) => verify(context, names, options));
 }
@@ -26,27 +26,29 @@ async function verify(
   for (const name of names) parseQueue(name);
   const spool = await context.open(options);
   const progress = await Progress.on(context);
+  const topics = [...(await spool.topicNames()), ...(await spool.patternNames())];
+  const queues = [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
+  const isAll = names.length === 0;
   const findings: Finding[] = [];
   let messages = 0;
   let bytes = 0;
-  const all = [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
-  for (const name of names.length > 0 ? names : all) {
-    const queue = spool.queue(name);
-    if (names.length > 0) await queue.settings();
-    const result = await queue.verify((read) =>
-      progress.show(() => `${name}: ${count(read, "message")} read`),
-    );
+  const add = (result: Verified): void => {
     progress.clear();
     findings.push(...result.findings);
     messages += result.messages;
     bytes += result.bytes;
+  };
+  for (const name of isAll ? queues : names) {
+    // A name of nothing is said to be one of no queue.
+    if (topics.includes(name) && !queues.includes(name)) continue;
+    const queue = spool.queue(name);
+    if (!isAll) await queue.settings();
+    const onProgress = (read: number): void =>
+      progress.show(() => `${name}: ${count(read, "message")} read`);
+    add(await queue.verify(onProgress));
   }
-  const topics = [...(await spool.topicNames()), ...(await spool.patternNames())];
-  for (const name of names.length > 0 ? [] : topics) {
-    const result = await (await spool.topic(name)).verify();
-    findings.push(...result.findings);
-    messages += result.messages;
-    bytes += result.bytes;
+  for (const name of isAll ? topics : names.filter((one) => topics.includes(one))) {
+    add(await (await spool.topic(name)).verify());
   }
   if (context.outputOf(options) === "json") {
     await context.write(`${JSON.stringify({ messages, bytes, findings })}\n`);

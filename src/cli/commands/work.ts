@@ -40,9 +40,9 @@ be run, stop; any other, a signal or the time-out: retry after the queue's back-
 export default function workCommand(context: Context): Command {
   return command("work", "run a command for each message")
     .description(
-      "Run CMD for each message: payload on stdin, {} is the path of a file that holds it.\n" +
-        "Environment: SPOOL_DIR SPOOL_QUEUE SPOOL_ID SPOOL_ATTEMPT SPOOL_ENQUEUED_AT SPOOL_FILE, and\n" +
-        "SPOOL_H_<NAME> for each header. ^C or SIGTERM: the commands that run may end; a second one\n" +
+      "Run CMD for each message: payload on stdin, {} is the path of a file that holds it. " +
+        "Environment: SPOOL_DIR SPOOL_QUEUE SPOOL_ID SPOOL_ATTEMPT SPOOL_ENQUEUED_AT SPOOL_FILE, and " +
+        "SPOOL_H_<NAME> for each header. ^C or SIGTERM: the commands that run may end; a second one " +
         "kills them.",
     )
     .argument(queueArgument, "the queue", parseQueue)
