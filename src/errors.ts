@@ -22,6 +22,8 @@ export const EXIT_CODES = {
   NO_SPOOL: 66,
   NO_QUEUE: 66,
   NO_TOPIC: 66,
+  IS_TOPIC: 66,
+  IS_QUEUE: 66,
   NO_MESSAGE: 66,
   NO_FILE: 66,
   NO_SUBSCRIBER: 69,
@@ -54,6 +56,13 @@ export class SpoolError extends Error {
   get exitCode(): number {
     return EXIT_CODES[this.code];
   }
+}
+
+/** Text of somebody else on one line, as JSON, not too long; nothing in it that a terminal obeys. */
+export function quote(text: string): string {
+  const short = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  // JSON leaves DEL and the C1 controls as they are.
+  return JSON.stringify(short).replaceAll(/[\u007f-\u009f]/g, "?");
 }
 
 /** The lease ended while its holder still worked; another consumer may have the message now. */

@@ -10,7 +10,7 @@
  * (as in RabbitMQ), and `>` at the end one or more (as in NATS), which is kept as `*.#`. On the disk
  * a `*` is a `+`, because some file systems know no `*`.
  */
-import { SpoolError } from "./errors.ts";
+import { quote, SpoolError } from "./errors.ts";
 import { NAME_BYTES } from "./limits.ts";
 
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
@@ -21,14 +21,9 @@ const isName = (name: string): boolean => NAME.test(name) && name.length <= NAME
 export const isPattern = (topic: string): boolean => /[*#]/.test(topic);
 
 function badName(name: string, hint?: string): SpoolError {
-  // JSON leaves DEL and the C1 controls as they are, and a terminal may obey them.
-  const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name).replaceAll(
-    /[\u007f-\u009f]/g,
-    "?",
-  );
   return new SpoolError(
     "BAD_NAME",
-    `not a name: ${shown}`,
+    `not a name: ${quote(name)}`,
     hint ?? `Use letters, digits, "." "_" "-", ${NAME_BYTES} at most, no leading "." or "-".`,
   );
 }
@@ -44,10 +39,11 @@ export function checkTopicName(name: string): string {
   if (!/[*#>]/.test(name)) return checkName(name);
   const words = name.replace(/(^|\.)>$/, "$1*.#").split(".");
   const isSound = words.every((word) => word === "*" || word === "#" || WORD.test(word));
-  if (!isSound || words[0] === "" || words[0]?.startsWith("-") || name.length > NAME_BYTES - 2) {
+  const pattern = words.join(".");
+  if (!isSound || words[0] === "" || words[0]?.startsWith("-") || pattern.length > NAME_BYTES) {
     throw badName(name, 'In a pattern, "*" and "#" stand alone between dots: logs.*.error, logs.#');
   }
-  return words.join(".");
+  return pattern;
 }
 
 /** Checks a queue's name: `jobs`, or `logs/archive` for a subscription. @throws BAD_NAME */

@@ -113,10 +113,12 @@ export class Spool {
     const names: string[] = [];
     for (const topic of await this.#topicDirectories()) {
       const directory = `${this.dir}/${pathOfTopic(topic)}/subscriptions`;
-      for (const name of await listIfThere(this.disk.fs, directory)) {
-        if (isName(name) && (await this.#isQueue(`${topic}/${name}`)))
-          names.push(`${topic}/${name}`);
-      }
+      await ignore(async () => {
+        for (const name of await listIfThere(this.disk.fs, directory)) {
+          const full = `${topic}/${name}`;
+          if (isName(name) && (await this.#isQueue(full))) names.push(full);
+        }
+      }, "ENOTDIR");
     }
     return names.toSorted();
   }

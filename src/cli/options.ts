@@ -12,6 +12,10 @@ export const parseTopic = (text: string): string => checkName(text);
 /** A topic's name, or a pattern. */
 export const parseTopicOrPattern = (text: string): string => checkTopicName(text);
 
+/** A queue's or a topic's name, or a pattern. */
+export const parseQueueOrTopic = (text: string): string =>
+  text.includes("/") ? checkQueueName(text) : checkTopicName(text);
+
 export interface SubscriptionName {
   readonly topic: string;
   readonly subscription: string;

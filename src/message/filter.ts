@@ -10,10 +10,10 @@
  *   <  <=  >  >=   as numbers                      name  !name    is there, is not there
  *
  * A header that is missing satisfies `!=` and `!name` only. A value that holds a comma, a bar or a
- * quote, that starts with `=` or ends with a space, stands in double quotes, with \" and \\ inside. Names are
+ * quote, that starts with `=` or ends with a space, or has what looks like another term, stands in double quotes, with \" and \\ inside. Names are
  * compared as they are, letter by letter. Pure.
  */
-import { SpoolError } from "../errors.ts";
+import { quote, SpoolError } from "../errors.ts";
 import type { Headers } from "./batch.ts";
 
 export type Filter = (headers: Headers) => boolean;
@@ -83,8 +83,8 @@ function parseValues(text: string, from: number): [values: string[], end: number
     const match = VALUE.exec(text);
     if (match === null) throw badFilter(text, at);
     const [, quoted, bare = ""] = match;
-    // `level==error` is a slip, not the value `=error`.
-    if (bare.trimStart().startsWith("=")) throw badFilter(text, at);
+    // Slips, and no values: `level==error`, `level=error app=web`.
+    if (/^\s*=|\s\S*[=<>]/.test(bare.trimEnd())) throw badFilter(text, at);
     values.push(quoted === undefined ? bare.trim() : quoted.replaceAll(/\\(.)/g, "$1"));
     at = VALUE.lastIndex;
     if (text[at] !== "|") return [values, at];
@@ -99,10 +99,10 @@ function skipSpace(text: string, from: number): number {
 }
 
 function badFilter(text: string, at: number): SpoolError {
-  const place = at >= text.length ? "at its end" : `at ${JSON.stringify(text.slice(at, at + 20))}`;
+  const place = at >= text.length ? "at its end" : `at ${quote(text.slice(at, at + 20))}`;
   return new SpoolError(
     "BAD_VALUE",
-    `not a filter: ${JSON.stringify(text)}, ${place}`,
+    `not a filter: ${quote(text)}, ${place}`,
     "Give it like level=error,app^=web.",
   );
 }

@@ -62,14 +62,21 @@ export class Room extends Site {
     try {
       return await loadSettings(this.disk, this.layout.settings, this.table);
     } catch (error) {
-      if (isErrno(error, "ENOENT")) throw noQueue(this.name);
-      throw error;
+      if (!isErrno(error, "ENOENT")) throw error;
+      throw (await this.#isTopic()) ? isTopic(this.name) : noQueue(this.name);
     }
   }
 
   /** Reads the settings anew at the next use. */
   forgetSettings(): void {
     this.#settings = undefined;
+  }
+
+  /** True where there is a topic of this name: who asks for a queue has most likely mistaken it. */
+  #isTopic(): Promise<boolean> {
+    if (this.isSubscription) return Promise.resolve(false);
+    const topic = `${dirname(dirname(this.layout.root))}/topics/${this.name}/topic.json`;
+    return ignore(() => this.fs.lstat(topic), "ENOENT", "ENOTDIR");
   }
 
   /** The settings; makes the queue, with the defaults, where it is not there. */
@@ -86,6 +93,8 @@ export class Room extends Site {
   async makeAgain(): Promise<void> {
     this.forgetSettings();
     await this.settingsOrCreate();
+    // Some of its directories may be missing, as from a backup without empty ones.
+    for (const directory of this.layout.directories) await makeDirectory(this.fs, directory);
   }
 
   /** Makes the queue; true where it was not there before. Several processes may do it at once. */
@@ -108,6 +117,14 @@ export class Room extends Site {
     await saveSettings(disk, layout.settings, this.table, settings, this.draft());
     this.#settings = settings;
   }
+}
+
+function isTopic(name: string): SpoolError {
+  return new SpoolError(
+    "IS_TOPIC",
+    `${name} is a topic, not a queue`,
+    `Publish to it: spool publish ${name}. Or name a subscription: ${name}/NAME.`,
+  );
 }
 
 export function noQueue(name: string): SpoolError {

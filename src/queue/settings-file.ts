@@ -105,11 +105,15 @@ export async function saveSettings<T>(
   await replaceFile(disk, path, Buffer.from(textOfSettings(table, settings)), draft);
 }
 
-/** The file's text. */
+/** The file's text. @throws BAD_VALUE  where it would be too long to be read. */
 export function textOfSettings<T>(table: SettingsTable<T>, settings: T): string {
   const defaults = describeSettings(table, table.defaults);
   const chosen = Object.entries(describeSettings(table, settings)).filter(
     ([name, value]) => value !== defaults[name],
   );
-  return `${JSON.stringify(Object.fromEntries(chosen), undefined, 2)}\n`;
+  const text = `${JSON.stringify(Object.fromEntries(chosen), undefined, 2)}\n`;
+  if (Buffer.byteLength(text) > SETTINGS_BYTES) {
+    throw new SpoolError("BAD_VALUE", `settings of more than ${SETTINGS_BYTES} bytes`);
+  }
+  return text;
 }

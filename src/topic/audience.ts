@@ -5,19 +5,23 @@
  * the publish began is always seen. What was read of a subscription's settings is used again as long as
  * their file is the same.
  *
- * A subscription that is being filled from the log has `making_<process>` in place of queue.json. It
- * gets what is published, but no consumer sees it yet.
+ * A subscription that is being filled from the log is in filling/, and gets what is published already.
+ * It moves to subscriptions/ once: filling/ is looked into first, so it is seen in one of them, and who does
+ * not find it (any more) where it was looks where it has gone.
  */
 import { dirname } from "node:path";
 
 import { isErrno } from "../errors.ts";
 import type { FileStat } from "../disk/file-system.ts";
-import { listIfThere } from "../disk/durable.ts";
+import { ignore, makeDirectory } from "../disk/durable.ts";
 import { parseFilter } from "../message/filter.ts";
 import type { Filter } from "../message/filter.ts";
+import { ID_PATTERN } from "../message/id.ts";
 import { isPattern, matchesTopic, topicOfDirectory } from "../names.ts";
-import type { Queue } from "../queue/queue.ts";
+import { setAside } from "../queue/aside.ts";
+import { Queue } from "../queue/queue.ts";
 import { removeSite } from "../queue/remove.ts";
+import { Room } from "../queue/room.ts";
 import { SUBSCRIPTION_SETTINGS } from "../queue/settings.ts";
 import type { QueueSettings } from "../queue/settings.ts";
 import { loadSettings } from "../queue/settings-file.ts";
@@ -31,10 +35,14 @@ export interface Member {
   readonly name: string;
   readonly queue: Queue;
   readonly incoming: string;
+  /** Of one that is being filled: itself, as it will be. */
+  readonly live?: Member;
 }
 
 /** A member as a publisher needs it. */
 export interface Subscriber extends Member {
+  /** Of its settings' file: another one is another subscription, or another filter. */
+  readonly stat: FileStat;
   readonly settings: QueueSettings;
   readonly filter: Filter;
 }
@@ -45,10 +53,16 @@ interface Known {
   readonly filter: Filter;
 }
 
-/** What the settings of a subscription that is being filled are called. */
-export const MAKING = "making_";
-
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
+
+/** In filling/: <name>~<id>_<process>. The id is used once. */
+const FILLING = new RegExp(`^([A-Za-z0-9_][A-Za-z0-9._-]*)~${ID_PATTERN}_([^_]+)$`);
+
+/** The name and the process of a subscription that is being filled; undefined for a foreign name. */
+export function parseFilling(name: string): { name: string; process: string } | undefined {
+  const [, own, process = ""] = FILLING.exec(name) ?? [];
+  return own === undefined ? undefined : { name: own, process };
+}
 
 export class Audience {
   readonly #room: TopicRoom;
@@ -65,26 +79,77 @@ export class Audience {
   /** Everything in subscriptions/, of this topic and of the patterns that match it. */
   async members(): Promise<Member[]> {
     const members: Member[] = [];
+    for (const member of await this.#named()) {
+      if (await isDirectory(this.#room, member.queue.room.layout.root)) members.push(member);
+    }
+    return members;
+  }
+
+  async #named(): Promise<Member[]> {
+    const members: Member[] = [];
     for (const topic of await this.#topics()) {
-      const directory = this.#directoryOf(topic);
-      for (const name of (await this.#listings.list(directory)).toSorted()) {
-        if (!NAME.test(name)) continue;
-        const queue = this.#openQueue(`${topic}/${name}`);
-        members.push({ name: queue.name, queue, incoming: incomingOf(queue.room.layout) });
+      const root = this.#rootOf(topic);
+      for (const name of (await this.#namesIn(`${root}/filling`)).toSorted()) {
+        const member = await this.#fillingMember(topic, `${root}/filling/${name}`);
+        if (member !== undefined) members.push(member);
+      }
+      for (const name of (await this.#namesIn(`${root}/subscriptions`)).toSorted()) {
+        if (NAME.test(name)) members.push(this.#member(`${topic}/${name}`));
       }
     }
     return members;
   }
 
+  #member(name: string): Member {
+    const queue = this.#openQueue(name);
+    return { name: queue.name, queue, incoming: incomingOf(queue.room.layout) };
+  }
+
+  /** Undefined where its maker has died: then it is removed. */
+  async #fillingMember(topic: string, root: string): Promise<Member | undefined> {
+    const { fs, disk } = this.#room;
+    const parsed = parseFilling(root.slice(root.lastIndexOf("/") + 1));
+    if (parsed === undefined) return undefined;
+    if (disk.processes.isGone(parsed.process)) {
+      await removeSite({ fs, disk, layout: { root } });
+      return undefined;
+    }
+    const live = this.#member(`${topic}/${parsed.name}`);
+    const queue = new Queue(new Room(live.name, root, disk));
+    return { name: live.name, queue, incoming: incomingOf({ root }), live };
+  }
+
+  async #namesIn(directory: string): Promise<readonly string[]> {
+    let names: readonly string[] = [];
+    await ignore(async () => {
+      names = await this.#listings.list(directory);
+    }, "ENOTDIR");
+    return names;
+  }
+
   /** The members that there are, each with its settings. @throws BAD_SETTINGS */
   async subscribers(): Promise<Subscriber[]> {
     const subscribers: Subscriber[] = [];
-    for (const member of await this.members()) {
-      const known = await this.#settingsOf(member);
-      if (known === undefined) continue;
-      subscribers.push({ ...member, settings: known.settings, filter: known.filter });
+    for (const member of await this.#named()) {
+      const subscriber = await this.look(member);
+      if (subscriber !== undefined) subscribers.push(subscriber);
     }
     return subscribers;
+  }
+
+  /** The subscriber as it is now; the same one where nothing has changed, undefined where it is gone. */
+  async again(subscriber: Subscriber): Promise<Subscriber | undefined> {
+    const now = await this.look(subscriber);
+    return now !== undefined && isSame(now.stat, subscriber.stat) ? subscriber : now;
+  }
+
+  /** A member with its settings; undefined where it is none (any more). @throws BAD_SETTINGS */
+  async look({ name, queue, incoming, live }: Member): Promise<Subscriber | undefined> {
+    const member = { name, queue, incoming, ...(live && { live }) };
+    const known = await this.#settingsOf(member);
+    if (known !== undefined) return { ...member, ...known };
+    const filled = live && (await this.#settingsOf(live));
+    return filled && { ...live, ...filled };
   }
 
   /** This topic, and the patterns that match it. */
@@ -95,44 +160,33 @@ export class Audience {
     for (const directory of await this.#listings.list(dirname(layout.root))) {
       if (!/[+#]/.test(directory)) continue;
       const topic = topicOfDirectory(directory);
-      if (topic !== undefined && isPattern(topic) && matchesTopic(topic, name)) topics.push(topic);
+      if (topic === undefined || !isPattern(topic) || !matchesTopic(topic, name)) continue;
+      // A symbolic link would lead messages out of the spool.
+      const path = `${dirname(layout.root)}/${directory}`;
+      if (await isDirectory(this.#room, path)) topics.push(topic);
     }
     return topics;
   }
 
-  #directoryOf(topic: string): string {
+  #rootOf(topic: string): string {
     const { name, layout } = this.#room;
-    if (topic === name) return layout.subscriptions;
-    return `${dirname(layout.root)}/${topic.replaceAll("*", "+")}/subscriptions`;
+    return topic === name ? layout.root : `${dirname(layout.root)}/${topic.replaceAll("*", "+")}`;
   }
 
-  /** Undefined where it is none (any more): removed, or given up half-made. */
-  async #settingsOf({ name, queue }: Member): Promise<Known | undefined> {
-    const { layout } = queue.room;
-    const live = await this.#read(name, layout.settings);
-    if (live !== undefined) return live;
-    const making = (await namesIn(this.#room, layout.root)).find((one) => one.startsWith(MAKING));
-    if (making === undefined) return this.#read(name, layout.settings);
-    if (this.#room.disk.processes.isGone(making.slice(MAKING.length))) {
-      await removeSite(queue.room);
-      return undefined;
-    }
-    const being = await this.#read(name, `${layout.root}/${making}`);
-    return being ?? this.#read(name, layout.settings);
-  }
-
-  async #read(name: string, path: string): Promise<Known | undefined> {
+  /** Undefined where it is none (any more). @throws BAD_SETTINGS */
+  async #settingsOf({ queue, incoming }: Member): Promise<Known | undefined> {
     const { disk } = this.#room;
+    const { root, settings: path } = queue.room.layout;
     try {
       const stat = await disk.fs.lstat(path);
-      const known = this.#known.get(name);
+      const known = this.#known.get(root);
       if (known !== undefined && isSame(known.stat, stat)) return known;
-      // A symbolic link would lead messages out of the spool.
-      if ((await disk.fs.lstat(dirname(path))).kind !== "directory") return undefined;
+      if (!(await isDirectory(this.#room, root))) return undefined;
+      await makeIncoming(this.#room, incoming);
       const settings = await loadSettings(disk, path, SUBSCRIPTION_SETTINGS);
       const read = { stat, settings, filter: parseFilter(settings.filter) };
       const isQuiet = !disk.kind.shared && stat.mtimeMs + TICK_MS < (await this.#room.now());
-      if (isQuiet) this.#known.set(name, read);
+      if (isQuiet) this.#known.set(root, read);
       return read;
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
@@ -141,14 +195,23 @@ export class Audience {
   }
 }
 
-/** The names in the directory of a subscription, or none where it is not there or is no directory. */
-async function namesIn({ fs }: TopicRoom, path: string): Promise<string[]> {
-  try {
-    return await listIfThere(fs, path);
-  } catch (error) {
-    if (isErrno(error, "ENOTDIR")) return [];
-    throw error;
-  }
+async function isDirectory({ fs }: TopicRoom, path: string): Promise<boolean> {
+  let isOne = false;
+  await ignore(
+    async () => {
+      isOne = (await fs.lstat(path)).kind === "directory";
+    },
+    "ENOENT",
+    "ENOTDIR",
+  );
+  return isOne;
+}
+
+/** A backup that leaves out empty directories must not cost a subscription its messages. */
+export async function makeIncoming(room: TopicRoom, incoming: string): Promise<void> {
+  if (await isDirectory(room, incoming)) return;
+  await setAside(room, incoming, "not a directory", () => {});
+  await ignore(() => makeDirectory(room.fs, incoming), "ENOENT", "ENOTDIR");
 }
 
 function isSame(one: FileStat, other: FileStat): boolean {

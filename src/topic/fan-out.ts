@@ -20,8 +20,10 @@ import { ignore, syncDirectory } from "../disk/durable.ts";
 import { fromErrno, isErrno, SpoolError } from "../errors.ts";
 import { LAST_MS, timeOfBatch } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
+import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
 import type { Sync } from "../queue/intake.ts";
+import { makeIncoming } from "./audience.ts";
 import type { Audience, Member, Subscriber } from "./audience.ts";
 import { GoneError, LinkSource } from "./link-source.ts";
 import type { Log } from "./log.ts";
@@ -91,18 +93,52 @@ export class FanOut {
     planted: Planted[],
     { sync, needsSubscriber = false }: FanOutOptions,
   ): Promise<void> {
-    for (const subscriber of await this.#audience.subscribers()) {
-      for (const part of select(subscriber.filter, ticket.slice!, contents)) {
-        await this.#room.breathe();
-        const slice = withTtlOf(subscriber, part, timeOfBatch(part));
-        const path = `${subscriber.incoming}/${formatLink(slice, ticket.tag)}`;
-        // Told of before it is made: if we fail here, it may be there.
-        planted.push({ member: subscriber, slice, path });
-        if (!(await source.linkTo(path))) planted.pop();
+    for (const listed of await this.#audience.subscribers()) {
+      const before = planted.length;
+      let subscriber: Subscriber | undefined = listed;
+      while (subscriber !== undefined) {
+        await this.#plantIn(subscriber, ticket, source, contents, planted);
+        const now: Subscriber | undefined = await this.#audience.again(subscriber);
+        if (now === subscriber) break;
+        // Another one of that name, or with another filter: it gets all that it wants, or nothing.
+        await this.uproot(planted.splice(before));
+        subscriber = now;
       }
     }
     if (needsSubscriber && planted.length === 0) throw noSubscriber(this.#room.name);
     await this.#syncIfCareful(sync, new Set(planted.map(({ member }) => member.incoming)));
+  }
+
+  async #plantIn(
+    subscriber: Subscriber,
+    ticket: Ticket,
+    source: LinkSource,
+    contents: Contents,
+    planted: Planted[],
+  ): Promise<void> {
+    for (const part of select(subscriber.filter, ticket.slice!, contents)) {
+      await this.#room.breathe();
+      const slice = withTtlOf(subscriber, part, timeOfBatch(part));
+      const name = formatLink(slice, ticket.tag);
+      const member = await this.#link(source, subscriber, name);
+      if (member) planted.push({ member, slice, path: `${member.incoming}/${name}` });
+    }
+  }
+
+  /** Returns where it is linked now; undefined where the subscription is gone. */
+  async #link(source: LinkSource, subscriber: Member, name: string): Promise<Member | undefined> {
+    for (const member of [subscriber, subscriber.live]) {
+      if (member === undefined) continue;
+      const path = `${member.incoming}/${name}`;
+      if (await source.linkTo(path)) return member;
+      // The subscription, or only its incoming/?
+      if (!(await ignore(() => this.#room.fs.lstat(member.queue.room.layout.ready), "ENOENT"))) {
+        continue;
+      }
+      await makeIncoming(this.#room, member.incoming);
+      if (await source.linkTo(path)) return member;
+    }
+    return undefined;
   }
 
   /** Step 4. */
@@ -125,16 +161,18 @@ export class FanOut {
     const directories = new Set<string>();
     const members = new Set<Member>();
     let failure: unknown;
-    for (const { member, slice, path } of planted) {
+    for (const one of planted) {
       await this.#room.breathe();
-      try {
-        const placed = await member.queue.buckets.place(path, slice);
-        members.add(member);
-        if (placed !== undefined) directories.add(dirname(placed));
-        // Somebody else did it, and may have died before it was safe.
-        else for (const bucket of await bucketsOf(member)) directories.add(bucket);
-      } catch (error) {
-        if (!(await this.#isRemoved(member, error))) failure ??= error;
+      for (const { member, slice, path } of placesOf(one)) {
+        try {
+          const placed = await member.queue.buckets.place(path, slice);
+          members.add(member);
+          if (placed !== undefined) directories.add(dirname(placed));
+          // Somebody else did it, and may have died before it was safe.
+          else for (const bucket of await bucketsOf(member)) directories.add(bucket);
+        } catch (error) {
+          if (!(await this.#isRemoved(member, error))) failure ??= error;
+        }
       }
     }
     for (const { queue, incoming } of members) {
@@ -164,11 +202,11 @@ export class FanOut {
 
   /** Step 6. */
   async #conclude({ name, slice }: Ticket, sync: Sync): Promise<void> {
-    const { fs, layout } = this.#room;
+    const { layout } = this.#room;
     const path = `${layout.committed}/${name}`;
     const isKept = slice !== undefined && (await this.#log.isKept());
     if (!isKept) {
-      await ignore(() => fs.unlink(path), "ENOENT");
+      await dropTicket(this.#room, path, this.#warn);
       return;
     }
     const kept = await this.#log.add(path, slice);
@@ -177,7 +215,9 @@ export class FanOut {
 
   /** Removes links again that will not be committed. */
   async uproot(planted: readonly Planted[]): Promise<void> {
-    for (const { path } of planted) await ignore(() => this.#room.fs.unlink(path), "ENOENT");
+    for (const { path } of planted.flatMap(placesOf)) {
+      await ignore(() => this.#room.fs.unlink(path), "ENOENT", "ENOTDIR");
+    }
   }
 
   async #syncIfCareful(sync: Sync, directories: Iterable<string>): Promise<void> {
@@ -192,8 +232,27 @@ export class FanOut {
   }
 }
 
+/** Where a link is, and where it is if its subscription was filled meanwhile. */
+export function placesOf({ member, slice, path }: Planted): Planted[] {
+  const here = { member, slice, path };
+  if (member.live === undefined) return [here];
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return [here, { member: member.live, slice, path: `${member.live.incoming}/${name}` }];
+}
+
 async function bucketsOf({ queue: { buckets, room } }: Member): Promise<string[]> {
   return (await buckets.list()).map((bucket) => room.layout.bucket(bucket));
+}
+
+/** Removes a ticket that has done its service. */
+export async function dropTicket(room: TopicRoom, path: string, warn: Warn): Promise<void> {
+  try {
+    await room.fs.unlink(path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return;
+    if (!isErrno(error, "EISDIR", "EPERM")) throw error;
+    await setAside(room, path, "a directory, not a file", warn);
+  }
 }
 
 export function noSubscriber(topic: string): SpoolError {
@@ -205,7 +264,11 @@ export function noSubscriber(topic: string): SpoolError {
 }
 
 /** A message that brings no time to live has that of the subscription. */
-export function withTtlOf({ settings }: Subscriber, slice: Slice, fromMs: number): Slice {
+export function withTtlOf(
+  { settings }: Pick<Subscriber, "settings">,
+  slice: Slice,
+  fromMs: number,
+): Slice {
   if (slice.expiresMs !== undefined || settings.ttlMs === 0) return slice;
   return { ...slice, expiresMs: Math.min(LAST_MS, fromMs + settings.ttlMs) };
 }

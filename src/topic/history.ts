@@ -19,6 +19,9 @@ import { readContents, select } from "./selection.ts";
 import { formatLink } from "./ticket.ts";
 import type { TopicRoom } from "./topic-room.ts";
 
+/** What is needed of a subscriber: it may be one that nobody sees yet. */
+export type Reader = Omit<Subscriber, "stat">;
+
 export interface HistoryOptions {
   /** Only what was published then or later, in ms since the epoch. */
   readonly sinceMs?: number;
@@ -35,7 +38,7 @@ export interface HistoryPart {
 export async function* history(
   room: TopicRoom,
   logs: readonly Log[],
-  subscriber: Subscriber,
+  subscriber: Reader,
   replay: string,
   { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY }: HistoryOptions,
   warn: Warn,
@@ -57,7 +60,7 @@ export async function* history(
 async function partsOf(
   { fs }: TopicRoom,
   { path, slice }: LogEntry,
-  { settings, filter }: Subscriber,
+  { settings, filter }: Reader,
   warn: Warn,
 ): Promise<Slice[]> {
   if (settings.filter === "") return [slice];
@@ -75,7 +78,7 @@ async function partsOf(
 /** Links a part into the subscriber's incoming/; its path, or undefined where the entry is gone. */
 export async function plant(
   room: TopicRoom,
-  { incoming }: Subscriber,
+  { incoming }: Reader,
   { entry, slice }: HistoryPart,
   tag: string,
 ): Promise<string | undefined> {

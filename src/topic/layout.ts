@@ -5,9 +5,8 @@
  * staging/    fan-out begun, not committed      dedup/                  keys seen lately
  * aborted/    undone; its links are going       aside/                  what does not belong here
  * committed/  committed; being made visible     subscriptions/<name>/   a queue's layout, incoming/
+ *                                               filling/<name>~…/       the same, being filled
  */
-import type { QueueLayout } from "../queue/layout.ts";
-
 export class TopicLayout {
   readonly root: string;
   readonly settings: string;
@@ -18,6 +17,7 @@ export class TopicLayout {
   readonly log: string;
   readonly dedup: string;
   readonly aside: string;
+  readonly filling: string;
   readonly subscriptions: string;
 
   constructor(root: string) {
@@ -30,6 +30,7 @@ export class TopicLayout {
     this.log = `${root}/log`;
     this.dedup = `${root}/dedup`;
     this.aside = `${root}/aside`;
+    this.filling = `${root}/filling`;
     this.subscriptions = `${root}/subscriptions`;
   }
 
@@ -43,10 +44,11 @@ export class TopicLayout {
       this.log,
       this.dedup,
       this.aside,
+      this.filling,
       this.subscriptions,
     ];
   }
 }
 
 /** Where a subscription keeps what is not committed: no consumer looks there. */
-export const incomingOf = (layout: QueueLayout): string => `${layout.root}/incoming`;
+export const incomingOf = ({ root }: { readonly root: string }): string => `${root}/incoming`;

@@ -17,6 +17,10 @@ import {
   STAGING_MS,
   STAGING_PER_MEMBER_MS,
 } from "../limits.ts";
+import { DamagedError } from "../message/batch.ts";
+import { setAside } from "../queue/aside.ts";
+import type { Warn } from "../queue/aside.ts";
+import { ForeignError } from "../queue/batch-file.ts";
 import type { Audience } from "./audience.ts";
 import type { FanOut } from "./fan-out.ts";
 import { GoneError } from "./link-source.ts";
@@ -36,9 +40,11 @@ export class Recovery {
   readonly #audience: Audience;
   readonly #fanOut: FanOut;
   readonly #undoer: Undoer;
+  readonly #warn: Warn;
 
-  constructor(room: TopicRoom, audience: Audience, fanOut: FanOut, undoer: Undoer) {
+  constructor(room: TopicRoom, audience: Audience, fanOut: FanOut, undoer: Undoer, warn: Warn) {
     this.#room = room;
+    this.#warn = warn;
     this.#audience = audience;
     this.#fanOut = fanOut;
     this.#undoer = undoer;
@@ -91,6 +97,8 @@ export class Recovery {
     const slice = old.slice!;
     const ticket = formatTicket("keyed", slice, tag, disk.processes.self);
     const path = `${layout.staging}/${ticket.name}`;
+    // Of one that is plainly gone no more links come: so none stays if we die now.
+    await this.#fanOut.uproot(await this.#undoer.linksOf(old));
     const isMine = await ignore(() => fs.rename(`${layout.staging}/${old.name}`, path), "ENOENT");
     if (!isMine) return false;
     await this.#fanOut.uproot(await this.#undoer.linksOf(old));
@@ -99,7 +107,9 @@ export class Recovery {
       return true;
     } catch (error) {
       if (error instanceof GoneError) return false;
-      throw error;
+      if (!(error instanceof DamagedError) && !(error instanceof ForeignError)) throw error;
+      await setAside(this.#room, path, `damaged: ${error.message}`, this.#warn);
+      return false;
     }
   }
 }

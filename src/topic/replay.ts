@@ -11,10 +11,10 @@
  * As with a publish, whoever finds it after a crash finishes what is committed and undoes what is not.
  */
 import { ignore, syncDirectory } from "../disk/durable.ts";
-import { SpoolError } from "../errors.ts";
+import { isErrno, SpoolError } from "../errors.ts";
 import type { Warn } from "../queue/aside.ts";
 import { noQueue } from "../queue/room.ts";
-import type { Subscriber } from "./audience.ts";
+import type { Audience, Subscriber } from "./audience.ts";
 import type { FanOut, Planted } from "./fan-out.ts";
 import { history, plant, SubscriptionGoneError } from "./history.ts";
 import type { HistoryOptions } from "./history.ts";
@@ -33,12 +33,14 @@ export interface ReplayOptions extends HistoryOptions {
 
 export class Replayer {
   readonly #room: TopicRoom;
+  readonly #audience: Audience;
   readonly #fanOut: FanOut;
   readonly #undoer: Undoer;
   readonly #warn: Warn;
 
-  constructor(room: TopicRoom, fanOut: FanOut, undoer: Undoer, warn: Warn) {
+  constructor(room: TopicRoom, audience: Audience, fanOut: FanOut, undoer: Undoer, warn: Warn) {
     this.#room = room;
+    this.#audience = audience;
     this.#fanOut = fanOut;
     this.#undoer = undoer;
     this.#warn = warn;
@@ -51,21 +53,43 @@ export class Replayer {
     if (options.isDryRun) return this.#count(subscriber, logs, options);
     const own = subscriber.name.slice(subscriber.name.indexOf("/") + 1);
     const ticket = formatTicket("replay", own, tag, disk.processes.self);
-    await this.#room.replace(`${layout.staging}/${ticket.name}`, "");
+    await this.#stage(`${layout.staging}/${ticket.name}`);
     const planted: Planted[] = [];
     let messages: number;
     try {
       messages = await this.#plant(subscriber, logs, tag, planted, options);
       await syncDirectory(this.#room.fs, subscriber.incoming);
+      // Another one of that name got a part of it: it gets nothing.
+      const now = await this.#audience.again(subscriber);
+      if (now === undefined) throw new SubscriptionGoneError();
+      if (now !== subscriber) throw changed(subscriber.name);
       await this.#commit(ticket);
     } catch (error) {
       await this.#undoer.undo(ticket).catch(() => {});
       await this.#fanOut.uproot(planted).catch(() => {});
-      throw error instanceof SubscriptionGoneError ? noQueue(subscriber.name) : error;
+      throw (await this.#isGone(subscriber, error)) ? noQueue(subscriber.name) : error;
     }
     await this.#fanOut.finish(ticket, planted, "disk");
     await syncDirectory(this.#room.fs, layout.committed);
     return messages;
+  }
+
+  /** The directories of a pattern may have gone with its last subscription, and another one have come. */
+  async #stage(path: string): Promise<void> {
+    try {
+      await this.#room.replace(path, "");
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+      await this.#room.makeAgain();
+      await this.#room.replace(path, "");
+    }
+  }
+
+  /** True where it failed because somebody has unsubscribed. */
+  async #isGone({ queue }: Subscriber, error: unknown): Promise<boolean> {
+    if (error instanceof SubscriptionGoneError) return true;
+    if (!isErrno(error, "ENOENT")) return false;
+    return !(await ignore(() => this.#room.fs.lstat(queue.room.layout.root), "ENOENT"));
   }
 
   async #count(
@@ -113,4 +137,12 @@ export class Replayer {
     }
     await syncDirectory(fs, layout.committed);
   }
+}
+
+function changed(subscription: string): SpoolError {
+  return new SpoolError(
+    "TRY_AGAIN",
+    `${subscription} was changed or made anew meanwhile; nothing was delivered again`,
+    "Replay it again.",
+  );
 }

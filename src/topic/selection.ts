@@ -1,13 +1,14 @@
 /** Which parts of a batch a filter takes. */
 import type { FileSystem } from "../disk/file-system.ts";
 import { readAll } from "../disk/durable.ts";
+import { isErrno } from "../errors.ts";
 import { HEADER_BYTES } from "../limits.ts";
 import { parseHeader } from "../message/batch.ts";
 import type { BatchHeader, Headers } from "../message/batch.ts";
 import type { Filter } from "../message/filter.ts";
 import { partOf } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { BatchFile } from "../queue/batch-file.ts";
+import { BatchFile, ForeignError } from "../queue/batch-file.ts";
 import type { Part } from "../queue/draft.ts";
 
 /** What a selection needs to know of a batch. */
@@ -65,9 +66,16 @@ export async function readContents(fs: FileSystem, path: string, slice: Slice): 
 }
 
 async function readHeader(fs: FileSystem, path: string): Promise<BatchHeader> {
-  const fd = await fs.open(path, "read");
+  let fd: number;
   try {
-    const { bytes } = await fs.stat(fd);
+    fd = await fs.open(path, "read");
+  } catch (error) {
+    if (isErrno(error, "ELOOP", "ENXIO")) throw new ForeignError("a link or a device");
+    throw error;
+  }
+  try {
+    const { kind, bytes } = await fs.stat(fd);
+    if (kind !== "file") throw new ForeignError(`a ${kind}, not a file`);
     const start = Buffer.allocUnsafe(Math.min(bytes, HEADER_BYTES));
     return parseHeader(start.subarray(0, await readAll(fs, fd, start, 0))).header;
   } finally {

@@ -1,19 +1,19 @@
 /**
  * Subscribe: a queue is made in which the topic's messages arrive.
  *
- *   1. make     subscriptions/.new-<unique>_<process>, a whole queue with incoming/
+ *   1. make     tmp/sub-<unique>_<process>, a whole queue with incoming/
  *   2. rename   it to subscriptions/<name>: every publish that begins from here on reaches it
  *
- * A subscription that begins now is done. One that begins in the past has `making_<process>` in place
- * of queue.json until it is filled: publishers see it already, consumers do not.
+ * That is all for a subscription that begins now. For one that begins in the past:
  *
+ *   2. rename   it to filling/<name>~<id>_<process>: publishers see it, consumers do not
  *   3. wait     for each publish that was under way at 2, and may not have seen it: then it is in the log
  *   4. link     what the log keeps into ready/
  *   5. unlink   of these what came as a publish, too: its publisher had seen it
- *   6. rename   making_<process> to queue.json
+ *   6. rename   it to subscriptions/<name>
  *
- * So it gets each message once, those before it and those after it. A crash before 6 leaves what
- * nobody was promised: the next publisher, subscriber or sweep removes it.
+ * So it gets each message once, those before it and those after it. A crash before the last rename
+ * leaves what nobody was promised, under a name that is used once: the next publisher or sweep removes it.
  */
 import { dirname } from "node:path";
 
@@ -23,16 +23,15 @@ import { isErrno, SpoolError } from "../errors.ts";
 import { REPLAY_MS } from "../limits.ts";
 import { parseFilter } from "../message/filter.ts";
 import { parseSlice } from "../message/slice.ts";
+import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
 import { QueueLayout } from "../queue/layout.ts";
-import type { Queue } from "../queue/queue.ts";
+import { Queue } from "../queue/queue.ts";
 import { removeSite } from "../queue/remove.ts";
-import { noQueue } from "../queue/room.ts";
+import { noQueue, Room } from "../queue/room.ts";
 import { SUBSCRIPTION_SETTINGS } from "../queue/settings.ts";
 import type { QueueSettings } from "../queue/settings.ts";
 import { textOfSettings } from "../queue/settings-file.ts";
-import { MAKING } from "./audience.ts";
-import type { Subscriber } from "./audience.ts";
 import { history, plant, SubscriptionGoneError } from "./history.ts";
 import { incomingOf } from "./layout.ts";
 import type { Log } from "./log.ts";
@@ -51,6 +50,9 @@ export interface SubscribeOptions {
   readonly from?: "now" | "start" | number;
   readonly settings: QueueSettings;
 }
+
+/** How often to begin again where directories are removed meanwhile. */
+const TRIES = 100;
 
 /** How often to look whether others are done, in ms. */
 const LOOK_MS = 10;
@@ -76,20 +78,26 @@ export class Subscribing {
     { from = "now", settings }: SubscribeOptions,
     feeds: () => Promise<readonly Feed[]>,
   ): Promise<number | undefined> {
-    const { layout } = this.#queue.room;
-    const making = `${MAKING}${this.#room.disk.processes.self}`;
-    const file = from === "now" ? layout.settings : `${layout.root}/${making}`;
-    if (!(await this.#makeVisible(settings, file.slice(layout.root.length + 1)))) return undefined;
-    if (from === "now") return 0;
+    if (await this.#isThere()) return undefined;
+    const { subscriptions, filling } = this.#room.layout;
+    if (from === "now") {
+      const isNew = await this.#make(settings, subscriptions, this.#ownName);
+      return isNew ? 0 : undefined;
+    }
+    const { ids, processes } = this.#room.disk;
+    const name = `${this.#ownName}~${ids.next(await this.#room.now())}_${processes.self}`;
+    await this.#make(settings, filling, name);
+    const sinceMs = from === "start" ? Number.NEGATIVE_INFINITY : from;
     try {
-      const sinceMs = from === "start" ? Number.NEGATIVE_INFINITY : from;
-      const messages = await this.#fill(settings, file, sinceMs, await feeds());
-      await this.#room.fs.rename(file, layout.settings);
-      await syncDirectory(this.#room.fs, layout.root);
-      return messages;
+      const messages = await this.#fill(settings, `${filling}/${name}`, sinceMs, await feeds());
+      if (await this.#move(`${filling}/${name}`, `${subscriptions}/${this.#ownName}`)) {
+        return messages;
+      }
+      await this.#remove(`${filling}/${name}`);
+      return undefined;
     } catch (error) {
       // What failed is told; that something of it stays is for the next one who comes by.
-      await removeSite(this.#queue.room).catch(() => {});
+      await this.#remove(`${filling}/${name}`).catch(() => {});
       if (!(error instanceof SubscriptionGoneError) && !isErrno(error, "ENOENT")) throw error;
       throw new SpoolError(
         "TRY_AGAIN",
@@ -100,66 +108,49 @@ export class Subscribing {
     }
   }
 
-  /** Steps 1 and 2; false where there is one of that name. */
-  async #makeVisible(settings: QueueSettings, file: string): Promise<boolean> {
-    for (;;) {
-      if (!(await this.#isFree())) return false;
-      await this.#room.settingsOrCreate();
-      const draft = this.#room.draft("").slice(this.#room.layout.tmp.length + 1);
-      const path = `${this.#room.layout.subscriptions}/.new-${draft}`;
-      try {
-        await this.#make(path, settings, file);
-        await this.#room.fs.rename(path, this.#queue.room.layout.root);
-        await syncDirectory(this.#room.fs, this.#room.layout.subscriptions);
-        return true;
-      } catch (error) {
-        await this.#removeDraft(path).catch(() => {});
-        // Somebody was faster; or the topic was removed, or the directory of a pattern without subscriptions.
-        if (isErrno(error, "ENOENT")) await this.#room.makeAgain();
-        else if (!isErrno(error, "ENOTEMPTY", "EEXIST")) throw error;
-      }
-    }
+  get #ownName(): string {
+    return this.#queue.name.slice(this.#queue.name.indexOf("/") + 1);
   }
 
-  /** True where there is none; one that is being made is waited for, one that was given up removed. */
-  async #isFree(): Promise<boolean> {
-    const { fs, disk } = this.#room;
-    const { layout } = this.#queue.room;
-    for (;;) {
-      if (await ignore(() => fs.lstat(layout.settings), "ENOENT", "ENOTDIR")) return false;
-      const names = await listIfThere(fs, layout.root);
-      const making = names.find((name) => name.startsWith(MAKING));
-      if (making === undefined) {
-        if (await ignore(() => fs.lstat(layout.settings), "ENOENT", "ENOTDIR")) return false;
-        return !(await this.#mend());
-      }
-      if (disk.processes.isGone(making.slice(MAKING.length)) || (await this.#isOld(making))) {
-        await removeSite(this.#queue.room);
-        return true;
-      }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    }
-  }
-
-  /** A subscription whose settings were lost is none of ours to throw away. False where there is none. */
-  async #mend(): Promise<boolean> {
-    const { layout, table } = this.#queue.room;
-    if (!(await ignore(() => this.#room.fs.lstat(layout.root), "ENOENT"))) return false;
-    await this.#room.replace(layout.settings, textOfSettings(table, table.defaults));
-    return true;
-  }
-
-  async #isOld(making: string): Promise<boolean> {
-    const path = `${this.#queue.room.layout.root}/${making}`;
-    let isOld = false;
+  /** True where there is one; what is no directory is none, and goes aside. */
+  async #isThere(): Promise<boolean> {
+    const { fs } = this.#room;
+    const { root, settings } = this.#queue.room.layout;
+    let isThere = false;
     await ignore(async () => {
-      const { mtimeMs } = await this.#room.fs.lstat(path);
-      isOld = (await this.#room.now()) - mtimeMs > REPLAY_MS;
+      const { kind } = await fs.lstat(root);
+      isThere = kind === "directory";
+      // A symbolic link would lead out of the spool.
+      if (!isThere) await setAside(this.#room, root, `a ${kind}`, this.#warn);
     }, "ENOENT");
-    return isOld;
+    if (isThere && !(await ignore(() => fs.lstat(settings), "ENOENT"))) {
+      // Its settings were lost. What waits in it is none of ours to throw away.
+      const { table } = this.#queue.room;
+      await this.#room.replace(settings, textOfSettings(table, table.defaults));
+    }
+    return isThere;
   }
 
-  async #make(path: string, settings: QueueSettings, file: string): Promise<void> {
+  /** Steps 1 and 2; false where the name is taken. */
+  async #make(settings: QueueSettings, directory: string, name: string): Promise<boolean> {
+    for (let tries = 1; ; tries++) {
+      const path = this.#room.draft("sub-");
+      try {
+        await this.#room.settingsOrCreate();
+        await this.#build(path, settings);
+        if (await this.#move(path, `${directory}/${name}`)) return true;
+        await this.#remove(path);
+        return false;
+      } catch (error) {
+        await this.#remove(path).catch(() => {});
+        // The topic was removed, or the directories of a pattern with its last subscription.
+        if (!isErrno(error, "ENOENT") || tries === TRIES) throw error;
+        await ignore(() => this.#room.makeAgain(), "ENOENT");
+      }
+    }
+  }
+
+  async #build(path: string, settings: QueueSettings): Promise<void> {
     const { fs } = this.#room;
     const layout = new QueueLayout(path);
     await fs.mkdir(path);
@@ -167,29 +158,41 @@ export class Subscribing {
       await makeDirectory(fs, directory);
     }
     await makeBell(fs, layout.bell);
-    await this.#room.replace(`${path}/${file}`, textOfSettings(SUBSCRIPTION_SETTINGS, settings));
+    const text = textOfSettings(SUBSCRIPTION_SETTINGS, settings);
+    await this.#room.replace(layout.settings, text);
   }
 
-  async #removeDraft(path: string): Promise<void> {
-    await removeSite({
-      fs: this.#room.fs,
-      disk: this.#room.disk,
-      layout: new QueueLayout(path),
-    });
+  /** Renames a whole subscription, durably; false where the name is taken. @throws ENOENT */
+  async #move(from: string, to: string): Promise<boolean> {
+    const { fs, disk } = this.#room;
+    try {
+      await fs.rename(from, to);
+    } catch (error) {
+      if (isErrno(error, "ENOTEMPTY", "EEXIST", "ENOTDIR")) return false;
+      // On a shared disk it may have worked, and the reply been lost. `from` is a name that is used once.
+      const isDone = disk.kind.shared && (await ignore(() => fs.lstat(to), "ENOENT"));
+      if (!isErrno(error, "ENOENT") || !isDone) throw error;
+    }
+    await syncDirectory(fs, dirname(to));
+    return true;
+  }
+
+  async #remove(root: string): Promise<void> {
+    await removeSite({ fs: this.#room.fs, disk: this.#room.disk, layout: { root } });
   }
 
   /** Steps 3 to 5. */
   async #fill(
     settings: QueueSettings,
-    making: string,
+    root: string,
     sinceMs: number,
     feeds: readonly Feed[],
   ): Promise<number> {
     for (const feed of feeds) await this.#settle(feed);
     const { disk, fs } = this.#room;
-    const queue = this.#queue;
+    const queue = new Queue(new Room(this.#queue.name, root, disk));
     const { layout } = queue.room;
-    const subscriber: Subscriber = {
+    const subscriber = {
       name: queue.name,
       queue,
       incoming: incomingOf(layout),
@@ -209,10 +212,10 @@ export class Subscribing {
       }
       messages += part.slice.count;
       if (disk.clock.monotonicMs() - isAliveMs < REPLAY_MS / 60) continue;
-      await fs.touch(making, await this.#room.readClock());
+      await fs.touch(layout.settings, await this.#room.readClock());
       isAliveMs = disk.clock.monotonicMs();
     }
-    messages -= await this.#dropPublished(tag);
+    messages -= await this.#dropPublished(queue, tag);
     for (const bucket of await queue.buckets.list()) await syncDirectory(fs, layout.bucket(bucket));
     await syncDirectory(fs, layout.ready);
     return messages;
@@ -242,9 +245,8 @@ export class Subscribing {
   }
 
   /** Step 5; returns how many messages that were. */
-  async #dropPublished(tag: string): Promise<number> {
+  async #dropPublished({ buckets, room }: Queue, tag: string): Promise<number> {
     const { fs } = this.#room;
-    const { buckets, room } = this.#queue;
     const published = new Set<string>();
     for (const isLooking of [true, false]) {
       let dropped = 0;
@@ -271,13 +273,14 @@ export async function unsubscribe(room: TopicRoom, queue: Queue): Promise<void> 
   if (room.isPattern) await removeEmptyPattern(room);
 }
 
-/** The directory of a pattern goes with its last subscription. True where it went. */
+/** The directories of a pattern go with its last subscription, each where it is empty. True where they went. */
 export async function removeEmptyPattern({ fs, layout }: TopicRoom): Promise<boolean> {
   const codes = ["ENOENT", "ENOTEMPTY", "EEXIST"];
-  if (!(await ignore(() => fs.rmdir(layout.subscriptions), ...codes))) return false;
-  await ignore(() => fs.unlink(layout.settings), "ENOENT");
+  // The first two hold what there is of it: while one of them is not empty the others are wanted.
+  for (const directory of [layout.subscriptions, layout.filling]) {
+    await ignore(() => fs.rmdir(directory), ...codes);
+    if (await ignore(() => fs.lstat(directory), "ENOENT")) return false;
+  }
   for (const directory of layout.directories) await ignore(() => fs.rmdir(directory), ...codes);
-  await ignore(() => fs.rmdir(layout.root), ...codes);
-  await ignore(() => syncDirectory(fs, dirname(layout.root)), "ENOENT");
-  return true;
+  return ignore(() => fs.rmdir(layout.root), ...codes);
 }

@@ -9,6 +9,8 @@
  *   incoming/         links that belong to no fan-out go, after an hour
  *   patterns          without subscriptions go
  */
+import { dirname } from "node:path";
+
 import { ignore, listIfThere } from "../disk/durable.ts";
 import { ORPHAN_SWEEP_MS, REPLAY_MS } from "../limits.ts";
 import { ID_PATTERN, timeOfId } from "../message/id.ts";
@@ -19,7 +21,7 @@ import { forgetKeys } from "../queue/dedup.ts";
 import type { Delivery } from "../queue/intake.ts";
 import { clearRemoved, removeSite } from "../queue/remove.ts";
 import { sweepDrafts } from "../queue/sweep.ts";
-import { MAKING } from "./audience.ts";
+import { parseFilling } from "./audience.ts";
 import type { Member } from "./audience.ts";
 import type { Log } from "./log.ts";
 import type { Recovery } from "./recover.ts";
@@ -67,10 +69,22 @@ export async function sweepTopic(parts: TopicParts): Promise<TopicSweepResult> {
   return { finished, undone, strays, keys, trimmed };
 }
 
+/** Names in subscriptions/, also of what was removed and is being cleared. */
+const OWN = /^(\.removed-|[A-Za-z0-9_])[A-Za-z0-9._-]*$/;
+
 async function setForeignAside({ room, warn }: TopicParts): Promise<void> {
   const { fs, layout } = room;
   const set = async (path: string): Promise<void> =>
     setAside(room, path, "not a name of ours", warn);
+  for (const name of await listIfThere(fs, layout.subscriptions)) {
+    const path = `${layout.subscriptions}/${name}`;
+    if (OWN.test(name) && (await isDirectory(room, path))) continue;
+    await setAside(room, path, "not a subscription", warn);
+  }
+  for (const name of await listIfThere(fs, layout.filling)) {
+    const isOne = parseFilling(name) !== undefined || name.startsWith(".removed-");
+    if (!isOne) await set(`${layout.filling}/${name}`);
+  }
   for (const directory of [layout.staging, layout.aborted, layout.committed]) {
     for (const name of await listIfThere(fs, directory)) {
       if (parseTicket(name) === undefined) await set(`${directory}/${name}`);
@@ -98,33 +112,38 @@ async function isDirectory({ fs }: TopicRoom, path: string): Promise<boolean> {
   return isOne;
 }
 
-/** What was begun and not ended: `.new-…`, half-made ones; and what is left of removed ones. */
-async function sweepSubscriptions({ room, members }: TopicParts): Promise<number> {
+/** Subscriptions that were begun and not ended, and what is left of removed ones. */
+async function sweepSubscriptions({ room }: TopicParts): Promise<number> {
   const { fs, disk, layout } = room;
-  let swept = await clearRemoved(fs, layout.subscriptions);
-  const isOver = async (process: string, path: string): Promise<boolean> => {
-    if (disk.processes.isGone(process)) return true;
-    let ageMs = 0;
-    await ignore(async () => {
-      ageMs = (await room.now()) - (await fs.lstat(path)).mtimeMs;
+  let swept = await clearRemoved(fs, dirname(layout.root));
+  swept += await clearRemoved(fs, layout.subscriptions);
+  swept += await clearRemoved(fs, layout.filling);
+  const begun: { readonly path: string; readonly process: string }[] = [];
+  for (const name of await listIfThere(fs, layout.filling)) {
+    const process = parseFilling(name)?.process;
+    if (process !== undefined) begun.push({ path: `${layout.filling}/${name}`, process });
+  }
+  for (const name of await listIfThere(fs, layout.tmp)) {
+    const path = `${layout.tmp}/${name}`;
+    const process = name.slice(name.lastIndexOf("_") + 1);
+    if (name.startsWith("sub-") && (await isDirectory(room, path))) begun.push({ path, process });
+  }
+  for (const { path, process } of begun) {
+    if (!disk.processes.isGone(process) && !(await isOld(room, path))) continue;
+    if (await removeSite({ fs, disk, layout: { root: path } })) swept++;
+  }
+  return swept + (await clearRemoved(fs, layout.tmp));
+}
+
+/** Who fills a subscription touches its settings now and then. */
+async function isOld(room: TopicRoom, root: string): Promise<boolean> {
+  let isOne = false;
+  const look = async (path: string): Promise<boolean> =>
+    ignore(async () => {
+      isOne = (await room.now()) - (await room.fs.lstat(path)).mtimeMs > REPLAY_MS;
     }, "ENOENT");
-    return ageMs > REPLAY_MS;
-  };
-  for (const name of await listIfThere(fs, layout.subscriptions)) {
-    const path = `${layout.subscriptions}/${name}`;
-    if (!name.startsWith(".new-")) continue;
-    if (!(await isOver(name.slice(name.lastIndexOf("_") + 1), path))) continue;
-    await removeSite({ fs, disk, layout: { root: path } });
-    swept++;
-  }
-  for (const { queue } of await members()) {
-    const { root } = queue.room.layout;
-    const making = (await listIfThere(fs, root)).find((name) => name.startsWith(MAKING));
-    if (making === undefined) continue;
-    if (!(await isOver(making.slice(MAKING.length), `${root}/${making}`))) continue;
-    if (await removeSite(queue.room)) swept++;
-  }
-  return swept;
+  if (!(await look(`${root}/queue.json`))) await look(root);
+  return isOne;
 }
 
 /**
@@ -134,10 +153,9 @@ async function sweepSubscriptions({ room, members }: TopicParts): Promise<number
 async function sweepIncoming({ room, members, feeds, warn }: TopicParts): Promise<number> {
   const { fs } = room;
   let swept = 0;
-  for (const { incoming, queue } of await members()) {
+  for (const { incoming, queue, live } of await members()) {
     // What is being filled passes its links on by itself, under the tag with which it began.
-    const isLive = await ignore(() => fs.lstat(queue.room.layout.settings), "ENOENT", "ENOTDIR");
-    if (!isLive) continue;
+    if (live !== undefined) continue;
     const old: { readonly path: string; readonly tag: string }[] = [];
     for (const name of await listIfThere(fs, incoming)) {
       const path = `${incoming}/${name}`;

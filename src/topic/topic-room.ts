@@ -24,7 +24,7 @@ export class TopicRoom extends Site {
     this.layout = new TopicLayout(root);
   }
 
-  /** A pattern has subscriptions, but nothing is published to it. */
+  /** A pattern has subscriptions, but no settings; nothing is published to it. */
   get isPattern(): boolean {
     return isPattern(this.name);
   }
@@ -36,8 +36,10 @@ export class TopicRoom extends Site {
       try {
         this.#settings = await loadSettings(this.disk, this.layout.settings, TOPIC_SETTINGS);
       } catch (error) {
-        if (isErrno(error, "ENOENT")) throw noTopic(this.name);
-        throw error;
+        if (!isErrno(error, "ENOENT")) throw error;
+        if (!this.isPattern) throw noTopic(this.name);
+        // Nothing is published to it: it has nothing to be set.
+        this.#settings = DEFAULT_TOPIC_SETTINGS;
       }
       this.#settingsReadMs = nowMs;
     }
@@ -47,17 +49,27 @@ export class TopicRoom extends Site {
   /** The settings; makes the topic, with the defaults, where it is not there. */
   async settingsOrCreate(): Promise<TopicSettings> {
     try {
-      return await this.settings();
+      const settings = await this.settings();
+      if (this.isPattern) await this.create();
+      return settings;
     } catch (error) {
       if (!(error instanceof SpoolError) || error.code !== "NO_TOPIC") throw error;
+      if (await this.#isQueue()) throw isQueue(this.name);
       await this.create();
       return this.settings();
     }
   }
 
+  /** True where there is a queue of this name: who publishes to it has most likely mistaken it. */
+  #isQueue(): Promise<boolean> {
+    const queue = `${dirname(dirname(this.layout.root))}/queues/${this.name}/queue.json`;
+    return ignore(() => this.fs.lstat(queue), "ENOENT", "ENOTDIR");
+  }
+
   async makeAgain(): Promise<void> {
     this.#settings = undefined;
-    await this.settingsOrCreate();
+    // Also where only some of its directories are missing, as from a backup without empty ones.
+    await this.create();
   }
 
   override async readClock(): Promise<number> {
@@ -76,6 +88,8 @@ export class TopicRoom extends Site {
     const { fs, layout } = this;
     const made = await makeDirectories(fs, layout.root);
     for (const directory of layout.directories) await makeDirectory(fs, directory);
+    // The directories of a pattern come and go with its subscriptions: they are all it has.
+    if (this.isPattern) return made.length > 0;
     if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) return false;
     for (const directory of [...made, layout.staging]) await syncDirectory(fs, dirname(directory));
     await saveSettings(this.disk, layout.settings, TOPIC_SETTINGS, settings, this.draft());
@@ -86,6 +100,14 @@ export class TopicRoom extends Site {
     await saveSettings(this.disk, this.layout.settings, TOPIC_SETTINGS, settings, this.draft());
     this.#settings = settings;
   }
+}
+
+function isQueue(name: string): SpoolError {
+  return new SpoolError(
+    "IS_QUEUE",
+    `${name} is a queue, not a topic`,
+    `Put to it: spool put ${name}. Or make a topic of that name, too: spool topic create ${name}.`,
+  );
 }
 
 export function noTopic(name: string): SpoolError {

@@ -1,7 +1,7 @@
 /** A topic: what is published to it goes to each of its subscriptions, every one of which is a queue. */
 import { dirname } from "node:path";
 
-import { listIfThere } from "../disk/durable.ts";
+import { ignore, listIfThere } from "../disk/durable.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
 import type { Headers } from "../message/batch.ts";
 import { parseFilter } from "../message/filter.ts";
@@ -15,11 +15,12 @@ import { ManyPutter } from "../queue/put-lines.ts";
 import type { PutManyOptions } from "../queue/put-lines.ts";
 import type { Queue } from "../queue/queue.ts";
 import { removeSite } from "../queue/remove.ts";
+import { noQueue } from "../queue/room.ts";
 import { DEFAULT_SETTINGS } from "../queue/settings.ts";
 import { sweepDrafts } from "../queue/sweep.ts";
 import type { Verified } from "../queue/verify.ts";
 import { Audience } from "./audience.ts";
-import type { Member, Subscriber } from "./audience.ts";
+import type { Member } from "./audience.ts";
 import { FanOut, noSubscriber } from "./fan-out.ts";
 import { incomingOf } from "./layout.ts";
 import { Log } from "./log.ts";
@@ -72,8 +73,8 @@ export class Topic implements Feed {
     this.#neighbours = neighbours;
     this.#audience = new Audience(room, (name) => neighbours.queue(name));
     this.#fanOut = new FanOut(room, this.#audience, this.log, warn);
-    this.#undoer = new Undoer(room, this.#audience);
-    this.#recovery = new Recovery(room, this.#audience, this.#fanOut, this.#undoer);
+    this.#undoer = new Undoer(room, this.#audience, warn);
+    this.#recovery = new Recovery(room, this.#audience, this.#fanOut, this.#undoer, warn);
     this.#intake = new TopicIntake(room, this.#audience, this.#fanOut, this.#undoer);
     this.#putter = new Putter(this.#intake);
     this.#trimmedMs = room.disk.clock.monotonicMs();
@@ -154,17 +155,13 @@ export class Topic implements Feed {
   /** Delivers again what the log keeps, to one subscription; returns how many messages. @throws NO_QUEUE */
   async replay(name: string, options: ReplayOptions = {}): Promise<number> {
     const queue = this.subscription(checkName(name));
-    const settings = await queue.settings();
+    await queue.settings();
     await this.room.settingsOrCreate();
-    const subscriber: Subscriber = {
-      name: queue.name,
-      queue,
-      incoming: incomingOf(queue.room.layout),
-      settings,
-      filter: parseFilter(settings.filter),
-    };
+    const incoming = incomingOf(queue.room.layout);
+    const subscriber = await this.#audience.look({ name: queue.name, queue, incoming });
+    if (subscriber === undefined) throw noQueue(queue.name);
     const logs = (await this.feeds()).map(({ log }) => log);
-    const replayer = new Replayer(this.room, this.#fanOut, this.#undoer, this.warn);
+    const replayer = new Replayer(this.room, this.#audience, this.#fanOut, this.#undoer, this.warn);
     try {
       return await replayer.run(subscriber, logs, options);
     } catch (error) {
@@ -192,7 +189,11 @@ export class Topic implements Feed {
 
   /** The names of all subscriptions that hear it, those to patterns included; sorted. */
   async subscriptions(): Promise<string[]> {
-    const names = (await this.#audience.subscribers()).map(({ name }) => name);
+    const names: string[] = [];
+    for (const { name, queue } of await this.#audience.members()) {
+      const isMade = await ignore(() => this.room.fs.lstat(queue.room.layout.settings), "ENOENT");
+      if (isMade) names.push(name);
+    }
     return names.toSorted();
   }
 

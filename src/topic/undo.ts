@@ -9,7 +9,9 @@
  * has a tag that is in neither staging/ nor committed/: it is never delivered, and is swept.
  */
 import { ignore, listIfThere } from "../disk/durable.ts";
+import type { Warn } from "../queue/aside.ts";
 import type { Audience, Member } from "./audience.ts";
+import { dropTicket, placesOf } from "./fan-out.ts";
 import type { Planted } from "./fan-out.ts";
 import { parseLink } from "./ticket.ts";
 import type { Ticket } from "./ticket.ts";
@@ -18,10 +20,12 @@ import type { TopicRoom } from "./topic-room.ts";
 export class Undoer {
   readonly #room: TopicRoom;
   readonly #audience: Audience;
+  readonly #warn: Warn;
 
-  constructor(room: TopicRoom, audience: Audience) {
+  constructor(room: TopicRoom, audience: Audience, warn: Warn) {
     this.#room = room;
     this.#audience = audience;
+    this.#warn = warn;
   }
 
   /** True where it was still to be undone. */
@@ -36,25 +40,31 @@ export class Undoer {
   /** Steps 2 and 3, for what is in aborted/. */
   async clear(ticket: Ticket): Promise<void> {
     const { fs, layout } = this.#room;
-    for (const { path } of await this.linksOf(ticket)) {
+    for (const { path } of (await this.linksOf(ticket)).flatMap(placesOf)) {
       await ignore(() => fs.unlink(path), "ENOENT");
     }
-    await ignore(() => fs.unlink(`${layout.aborted}/${ticket.name}`), "ENOENT");
+    await dropTicket(this.#room, `${layout.aborted}/${ticket.name}`, this.#warn);
   }
 
   /** The links of a fan-out that are in incoming/, of all subscriptions that it may have. */
   async linksOf(ticket: Ticket): Promise<Planted[]> {
     const links: Planted[] = [];
     for (const member of await this.#audience.members()) {
-      const isIts = ticket.kind !== "replay" || isNamed(member, ticket.subscription);
-      if (isIts) links.push(...(await this.#linksIn(member, ticket.tag)));
+      if (ticket.kind === "replay" && !isNamed(member, ticket.subscription)) continue;
+      links.push(...(await this.#linksIn(member, ticket.tag)));
+      // Filled meanwhile: then they are where it has gone.
+      if (member.live) links.push(...(await this.#linksIn(member.live, ticket.tag)));
     }
     return links;
   }
 
   async #linksIn(member: Member, tag: string): Promise<Planted[]> {
     const links: Planted[] = [];
-    for (const name of await listIfThere(this.#room.fs, member.incoming)) {
+    let names: string[] = [];
+    await ignore(async () => {
+      names = await listIfThere(this.#room.fs, member.incoming);
+    }, "ENOTDIR");
+    for (const name of names) {
       const link = parseLink(name);
       if (link?.tag !== tag) continue;
       links.push({ member, slice: link.slice, path: `${member.incoming}/${name}` });

@@ -44,6 +44,7 @@ class TopicVerifier {
       await this.#tickets(directory);
     }
     for (const bucket of await listIfThere(fs, layout.log)) await this.#bucket(bucket);
+    await this.#subscriptions();
     await this.#incoming();
     for (const name of await listIfThere(fs, layout.aside)) {
       this.#find(`${layout.aside}/${name}`, "was set aside; look at it and remove it");
@@ -69,6 +70,8 @@ class TopicVerifier {
       if (!(error instanceof SpoolError)) throw error;
       this.#find(layout.settings, error.code === "NO_TOPIC" ? MISSING : error.message);
     }
+    // Those of a pattern come and go.
+    if (this.#room.isPattern) return;
     for (const directory of layout.directories) {
       const isThere = await ignore(async () => {
         const { kind } = await fs.lstat(directory);
@@ -120,13 +123,46 @@ class TopicVerifier {
     }
   }
 
+  async #subscriptions(): Promise<void> {
+    const { fs, layout } = this.#room;
+    let names: string[] = [];
+    await ignore(async () => {
+      names = await listIfThere(fs, layout.subscriptions);
+    }, "ENOTDIR");
+    for (const name of names) {
+      const path = `${layout.subscriptions}/${name}`;
+      if (name.startsWith(".removed-")) continue;
+      const kind = await this.#kindOf(path);
+      if (kind === undefined) continue;
+      if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name)) this.#find(path, "not a name of ours");
+      else if (kind !== "directory") this.#find(path, `a ${kind}, not a subscription`);
+      else await this.#needIncoming(`${path}/incoming`);
+    }
+  }
+
+  async #needIncoming(path: string): Promise<void> {
+    const kind = await this.#kindOf(path);
+    if (kind === undefined) this.#find(path, MISSING);
+    else if (kind !== "directory") this.#find(path, `a ${kind} where a directory belongs`);
+  }
+
+  async #kindOf(path: string): Promise<string | undefined> {
+    let kind: string | undefined;
+    await ignore(async () => {
+      ({ kind } = await this.#room.fs.lstat(path));
+    }, "ENOENT");
+    return kind;
+  }
+
   /** Links that no fan-out stands for: incoming/ is listed first, then where tickets go through. */
   async #incoming(): Promise<void> {
     const links: { readonly path: string; readonly tag: string | undefined }[] = [];
     for (const { incoming } of await this.#members()) {
-      for (const name of await listIfThere(this.#room.fs, incoming)) {
-        links.push({ path: `${incoming}/${name}`, tag: parseLink(name)?.tag });
-      }
+      await ignore(async () => {
+        for (const name of await listIfThere(this.#room.fs, incoming)) {
+          links.push({ path: `${incoming}/${name}`, tag: parseLink(name)?.tag });
+        }
+      }, "ENOTDIR");
     }
     const { staging, committed, aborted } = this.#room.layout;
     const tags = new Set<string>();

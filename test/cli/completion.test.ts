@@ -35,7 +35,7 @@ test("bash: completes verbs, nouns, options and the names of queues", async ({ c
   expect(await complete(cli, "")).toEqual(
     expect.arrayContaining(["put", "take", "work", "status", "dlq", "help"]),
   );
-  expect(await complete(cli, "pu")).toEqual(["put", "purge"]);
+  expect(await complete(cli, "pu")).toEqual(["put", "publish", "purge"]);
   expect(await complete(cli, "take", "")).toEqual(["jobs", "jobs-slow", "mail"]);
   expect(await complete(cli, "take", "jo")).toEqual(["jobs", "jobs-slow"]);
   expect(await complete(cli, "work", "ma")).toEqual(["mail"]);
@@ -46,6 +46,28 @@ test("bash: completes verbs, nouns, options and the names of queues", async ({ c
   expect(await complete(cli, "work", "--until")).toEqual(["--until-empty"]);
   expect(await complete(cli, "completion", "")).toEqual(["bash", "zsh", "fish"]);
   expect(await complete(cli, "help", "ta")).toEqual(["take"]);
+});
+
+test("bash: completes topics, their verbs and their subscriptions", async ({ cli }) => {
+  for (const name of ["logs/archive", "logs/alerts", "mail/x"]) await cli.ok(["subscribe", name]);
+  await cli.ok(["queue", "create", "jobs"]);
+  expect(await complete(cli, "pub")).toEqual(["publish"]);
+  expect(await complete(cli, "un")).toEqual(["unsubscribe"]);
+  expect(await complete(cli, "sub")).toEqual(["subscribe"]);
+  expect(await complete(cli, "rep")).toEqual(["replay"]);
+  expect(await complete(cli, "topic", "")).toEqual(["ls", "create", "set", "show", "rm"]);
+  expect(await complete(cli, "topic", "show", "l")).toEqual(
+    expect.arrayContaining(["logs", "logs/alerts", "logs/archive"]),
+  );
+  expect(await complete(cli, "publish", "lo")).toEqual(expect.arrayContaining(["logs"]));
+  expect(await complete(cli, "take", "logs/a")).toEqual(["logs/alerts", "logs/archive"]);
+  expect(await complete(cli, "unsubscribe", "m")).toEqual(expect.arrayContaining(["mail/x"]));
+  expect(await complete(cli, "publish", "--req")).toEqual(["--require-subscriber"]);
+  expect(await complete(cli, "subscribe", "--f")).toEqual(["--from", "--filter"]);
+  expect(await complete(cli, "replay", "--")).toEqual(
+    expect.arrayContaining(["--since", "--until", "--dry-run"]),
+  );
+  expect(await complete(cli, "help", "top")).toEqual(["topic"]);
 });
 
 test("bash: falls back to files, and without a spool is quiet", async ({ cli }) => {
@@ -61,6 +83,10 @@ for (const [shell, args] of [
   test(`${shell}: the script is sound`, async ({ cli, skip }) => {
     const script = await cli.ok(["completion", shell]);
     expect(script).toContain("spool __queues");
+    for (const verb of ["publish", "subscribe", "unsubscribe", "replay", "topic"]) {
+      expect(script).toMatch(new RegExp(`\\b${verb}\\b`));
+    }
+    expect(script).toContain("require-subscriber");
     if (spawnSync(shell, ["--version"]).status !== 0) skip(`${shell} is not installed`);
     await writeFile(`${cli.dir}/script`, script);
     const { code, stderr } = await cli.launch(shell, [...args, "script"]).read().ended;

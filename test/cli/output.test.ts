@@ -88,6 +88,8 @@ describe.concurrent("--json", () => {
             expired: 0,
             oldest_ms: NUMBER,
             next_due_in_ms: NUMBER,
+            lag: null,
+            lag_ms: null,
             bytes: 5,
             consumers: 0,
           },
@@ -175,6 +177,8 @@ describe.concurrent("-o plain", () => {
       "IN FLIGHT",
       "DEAD",
       "OLDEST",
+      "LAG",
+      "BEHIND",
       "BYTES",
       "CONSUMERS",
     ]);
@@ -185,6 +189,8 @@ describe.concurrent("-o plain", () => {
       "0",
       "0",
       expect.stringMatching(/^\d+$/),
+      "",
+      "",
       "20000",
       "0",
     ]);
@@ -201,7 +207,7 @@ describe.concurrent("-o plain", () => {
   test("for people: columns, and units", async ({ cli }) => {
     expect(await cli.ok(["put", "q"], { input: "x".repeat(20_000) })).toMatch(/^[0-9a-z]{26}\n$/);
     expect(await cli.ok(["status"])).toMatch(
-      /^QUEUE {2}READY {2}SCHEDULED .*\nq +1 +0 +0 +0 +\d+s +19\.5k +0\n$/,
+      /^QUEUE {2}READY {2}SCHEDULED .*\nq +1 +0 +0 +0 +\d+s +- +- +19\.5k +0\n$/,
     );
   });
 });

@@ -5,7 +5,7 @@ import { fromErrno, SpoolError } from "../../errors.ts";
 import type { Spool } from "../../spool.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { plain, table } from "../format.ts";
-import { command, examples, parseQueue } from "../options.ts";
+import { command, examples, parseQueueOrTopic } from "../options.ts";
 
 const HEAD = ["QUEUE", "LEASES", "RECLAIMED", "DEAD", "EXPIRED", "STRAYS", "KEYS", "DROPPED"];
 const TOPIC_HEAD = ["TOPIC", "FINISHED", "UNDONE", "STRAYS", "KEYS", "TRIMMED"];
@@ -37,8 +37,8 @@ class Gc {
     this.#options = options;
   }
 
-  async run(names: readonly string[]): Promise<void> {
-    for (const name of names) parseQueue(name);
+  async run(words: readonly string[]): Promise<void> {
+    const names = words.map(parseQueueOrTopic);
     const spool = await this.#context.open(this.#options);
     const allTopics = [...(await spool.topicNames()), ...(await spool.patternNames())];
     const allQueues = [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
@@ -48,10 +48,10 @@ class Gc {
     // A name of nothing is said to be one of no queue.
     const isQueue = (name: string): boolean => allQueues.includes(name) || !topics.includes(name);
     const queues = isAll ? allQueues : names.filter(isQueue);
-    const isOne = queues.length + topics.length === 1;
+    const how = { isOne: !isAll && queues.length + topics.length === 1, isAll };
     // Topics first: what they finish is in the queues then.
-    for (const name of topics) await this.#each(name, isOne, () => this.#topic(spool, name));
-    for (const name of queues) await this.#each(name, isOne, () => this.#queue(spool, name));
+    for (const name of topics) await this.#each(name, how, () => this.#topic(spool, name));
+    for (const name of queues) await this.#each(name, how, () => this.#queue(spool, name));
     const output = this.#context.outputOf(this.#options);
     if (output === "json") return;
     const show = output === "plain" ? plain : table;
@@ -66,12 +66,18 @@ class Gc {
   }
 
   /** One that cannot be swept does not keep us from the others. */
-  async #each(name: string, isOne: boolean, act: () => Promise<void>): Promise<void> {
+  async #each(
+    name: string,
+    { isOne, isAll }: { readonly isOne: boolean; readonly isAll: boolean },
+    act: () => Promise<void>,
+  ): Promise<void> {
     try {
       await act();
     } catch (thrown) {
       const error = fromErrno(thrown);
       if (isOne || !(error instanceof SpoolError)) throw thrown;
+      // Removed since it was listed.
+      if (isAll && /^NO_(QUEUE|TOPIC)$/.test(error.code)) return;
       this.#context.say(`${name}: ${error.message}  [${error.code}]`);
       this.#context.exitCode = error.exitCode;
     }

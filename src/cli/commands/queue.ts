@@ -117,5 +117,7 @@ async function remove(context: Context, name: string, options: RemoveOptions): P
   const queue = spool.queue(name);
   await queue.settings();
   await context.confirm(`remove queue ${name} and everything in it`, options.force);
-  await queue.remove();
+  const [topic = "", subscription] = name.split("/");
+  if (subscription === undefined) await queue.remove();
+  else await (await spool.topic(topic)).unsubscribe(subscription);
 }

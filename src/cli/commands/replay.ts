@@ -1,12 +1,14 @@
 /** spool replay — deliver again from the topic's log. */
 import type { Command } from "commander";
 
+import { SpoolError } from "../../errors.ts";
 import type { ReplayOptions } from "../../topic/replay.ts";
 import { parseTimeMs } from "../../units.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count } from "../format.ts";
 import { command, examples, parseSubscription, subscriptionArgument } from "../options.ts";
 import type { SubscriptionName } from "../options.ts";
+import { explainNoLog } from "../topic-hints.ts";
 import { Progress } from "../progress.ts";
 
 interface Options extends GlobalOptions {
@@ -47,6 +49,9 @@ async function replay(
     ...(since !== undefined && { sinceMs: parseTimeMs(since, nowMs) }),
     ...(until !== undefined && { untilMs: parseTimeMs(until, nowMs) }),
   };
+  if ((window.sinceMs ?? 0) > (window.untilMs ?? Number.POSITIVE_INFINITY)) {
+    throw new SpoolError("BAD_VALUE", "--since is later than --until: that is never");
+  }
   const spool = await context.open(options);
   const topic = await spool.topic(topicName);
   topic.warn = context.say;
@@ -64,4 +69,5 @@ async function replay(
   }
   const done = dryRun ? "would be delivered again" : "delivered again";
   context.say(`${count(messages, "message")} ${done} to ${name}`);
+  if (messages === 0) await explainNoLog(context, topic);
 }

@@ -8,7 +8,7 @@ import type { QueueStats } from "../../stats/queue-stats.ts";
 import { parseDurationMs } from "../../units.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { formatAge, formatSize, plain, table } from "../format.ts";
-import { command, examples, parseQueue } from "../options.ts";
+import { command, examples, parseQueueOrTopic } from "../options.ts";
 import { onSignals } from "../signals.ts";
 
 interface Options extends GlobalOptions {
@@ -53,8 +53,8 @@ function parseInterval(text: string): number {
   throw new SpoolError("USAGE", `not an interval: ${text}`, hint);
 }
 
-async function status(context: Context, names: readonly string[], options: Options): Promise<void> {
-  for (const name of names) parseQueue(name);
+async function status(context: Context, words: readonly string[], options: Options): Promise<void> {
+  const names = words.map(parseQueueOrTopic);
   const spool = await context.open(options);
   if (options.watch === undefined) {
     await context.write(render(context, await collect(spool, names), options, false));
@@ -92,7 +92,7 @@ async function wanted(spool: Spool, names: readonly string[]): Promise<string[]>
   if (names.length === 0) {
     return [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
   }
-  const topics = new Set(await spool.topicNames());
+  const topics = new Set([...(await spool.topicNames()), ...(await spool.patternNames())]);
   const queues = new Set(await spool.queueNames());
   const all: string[] = [];
   for (const name of names) {

@@ -2,16 +2,15 @@
 import type { Command } from "commander";
 
 import { SpoolError } from "../../errors.ts";
-import { isPattern } from "../../names.ts";
 import { DEFAULT_SETTINGS, SUBSCRIPTION_SETTINGS } from "../../queue/settings.ts";
 import { parseSetting } from "../../queue/settings-file.ts";
-import type { Topic } from "../../topic/topic.ts";
 import { parseTimeMs } from "../../units.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count } from "../format.ts";
 import { command, examples, parseSubscription, subscriptionArgument } from "../options.ts";
 import type { SubscriptionName } from "../options.ts";
 import { parseWords, settingsHelp } from "../settings.ts";
+import { explainNoLog } from "../topic-hints.ts";
 
 interface Options extends GlobalOptions {
   readonly from?: string;
@@ -78,7 +77,7 @@ async function subscribe(
     );
   } else if (from !== "now") {
     context.say(`${name} begins with ${count(messages ?? 0, "message")} of the log`);
-    await explainEmpty(context, topic, messages);
+    if (messages === 0) await explainNoLog(context, topic);
   }
 }
 
@@ -101,16 +100,7 @@ function refuseChange(name: string, words: readonly string[], options: Options):
     throw new SpoolError(
       "USAGE",
       `subscription ${name} is there already`,
-      `Deliver again with: spool replay ${name} --since ${options.from === "start" ? "TIME" : options.from}`,
+      `Deliver again with: spool replay ${name}${options.from === "start" ? "" : ` --since ${options.from}`}`,
     );
   }
-}
-
-async function explainEmpty(
-  context: Context,
-  topic: Topic,
-  messages: number | undefined,
-): Promise<void> {
-  if (messages !== 0 || isPattern(topic.name) || (await topic.log.isKept())) return;
-  context.say(`topic ${topic.name} keeps no log; see: spool topic set ${topic.name} retention=7d`);
 }

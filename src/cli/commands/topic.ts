@@ -128,13 +128,16 @@ async function show(context: Context, name: string, options: GlobalOptions): Pro
     return;
   }
   const isPlain = output === "plain";
-  const rows = Object.entries(settings).map(([key, value]) => [key, String(value)]);
+  // Nothing is published to a pattern: it has subscriptions only.
+  const shown = topic.room.isPattern ? [] : Object.entries(settings);
+  const rows = shown.map(([key, value]) => [key, String(value)]);
   const size = isPlain ? String(bytes) : formatSize(bytes);
   const age = ageMs === undefined ? "" : `, the oldest ${formatAge(ageMs)} ago`;
   rows.push([
     "log",
     isPlain ? `${messages} ${size}` : `${count(messages, "message")}, ${size}${age}`,
   ]);
+  if (topic.room.isPattern) rows.pop();
   for (const one of subscriptions) rows.push(["subscription", one]);
   await context.write((isPlain ? plain : table)(["SETTING", "VALUE"], rows));
 }

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { Finding, Verified } from "../../queue/verify.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count, formatSize } from "../format.ts";
-import { command, examples, parseQueue } from "../options.ts";
+import { command, examples, parseQueueOrTopic } from "../options.ts";
 import { Progress } from "../progress.ts";
 
 export default function verifyCommand(context: Context): Command {
@@ -20,10 +20,10 @@ export default function verifyCommand(context: Context): Command {
 
 async function verify(
   context: Context,
-  names: readonly string[],
+  words: readonly string[],
   options: GlobalOptions,
 ): Promise<void> {
-  for (const name of names) parseQueue(name);
+  const names = words.map(parseQueueOrTopic);
   const spool = await context.open(options);
   const progress = await Progress.on(context);
   const topics = [...(await spool.topicNames()), ...(await spool.patternNames())];
