@@ -70,6 +70,10 @@ export async function commitOnce(
     if (winner === draft.id) return undefined;
     await ignore(() => fs.unlink(keyed), "ENOENT");
     return winner;
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+    const message = `${site.name} was removed meanwhile; nothing was put`;
+    throw new SpoolError("TRY_AGAIN", message, "Put it again.", { cause: error });
   } finally {
     await ignore(() => fs.unlink(draft.path), "ENOENT");
     await fs.close(draft.fd);
@@ -209,11 +213,16 @@ async function syncMarker(
   placed?: string,
 ): Promise<void> {
   const { fs, disk, layout } = delivery.site;
-  const fd = await fs.open(marker, "read");
   try {
-    await fs.sync(fd);
-  } finally {
-    await fs.close(fd);
+    const fd = await fs.open(marker, "read");
+    try {
+      await fs.sync(fd);
+    } finally {
+      await fs.close(fd);
+    }
+  } catch (error) {
+    // It was placed: only a removal of the whole queue or topic takes the marker away so soon.
+    if (placed === undefined || !isErrno(error, "ENOENT")) throw error;
   }
   if (disk.kind.oneSync) return;
   const places = await delivery.directoriesOf(batch, placed);
@@ -243,7 +252,7 @@ const EPOCHS = 5;
 
 /** Forgets old keys now and then, so that a queue without `gc` does not keep them for ever. */
 async function tidy(site: Site, windowMs: number): Promise<void> {
-  if ((await site.fs.list(site.layout.dedup)).length < EPOCHS) return;
+  if ((await listIfThere(site.fs, site.layout.dedup)).length < EPOCHS) return;
   await forgetKeys(site, windowMs, await site.now());
 }
 

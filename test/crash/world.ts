@@ -15,6 +15,7 @@ import { openSpool } from "../../src/spool.ts";
 import type { Spool } from "../../src/spool.ts";
 import { CrashingFileSystem } from "../helpers/crashing-file-system.ts";
 import type { Before } from "../helpers/crashing-file-system.ts";
+import type { MemoryDisk } from "../helpers/model-disk.ts";
 
 export const EXT4 = 0xef53;
 /** Not one sync, not shared. */
@@ -72,15 +73,20 @@ export interface LifeOptions {
 export class World {
   readonly dir: string;
   /** The file system below, for a look past the engine. */
-  readonly disk: NodeFileSystem;
+  readonly disk: NodeFileSystem | MemoryDisk;
   readonly #knowsTheDead: boolean;
   readonly #gone = new Set<string>();
   #started = 0;
 
   /** @param knowsTheDead  false: nobody can tell that a process is gone, as on another host. */
-  constructor(dir: string, knowsTheDead: boolean, type: number) {
+  constructor(
+    dir: string,
+    knowsTheDead: boolean,
+    type: number,
+    disk: NodeFileSystem | MemoryDisk = new QuickFileSystem(type),
+  ) {
     this.dir = dir;
-    this.disk = new QuickFileSystem(type);
+    this.disk = disk;
     this.#knowsTheDead = knowsTheDead;
   }
 

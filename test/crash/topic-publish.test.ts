@@ -1,0 +1,108 @@
+/**
+ * Goal: whatever call a publisher dies at, what it was told is published is in every subscription that
+ * wants it, once; what it was not told is in all of them or in none, whole; and nothing is left over.
+ *
+ * Method: topic-every-crash.ts. The numbers are deliberate tripwires: a new one is a new protocol.
+ */
+import { describe, expect, test } from "vitest";
+
+import { pieces } from "./acts.ts";
+import { publish, publishErrors, publishMany, publishTogether } from "./topic-acts.ts";
+import { everyTopicCrash } from "./topic-every-crash.ts";
+import { ALL, ANY, ERROR, ERRORS, KEEP_ALL, TOPIC } from "./topic-world.ts";
+import type { TopicAct } from "./topic-world.ts";
+import { NFS, ZFS } from "./world.ts";
+
+const FIVE = ["one", "two", "three", "four", "five"];
+
+describe("a publisher that dies at any call", () => {
+  test("reaches all or none", async () => {
+    expect(await everyTopicCrash({ life: publishErrors(["one"]) })).toEqual([83, 83]);
+  });
+
+  test("reaches all or none where the file system wants each sync", async () => {
+    const life = publishErrors(["one"]);
+    expect(await everyTopicCrash({ life, type: ZFS })).toEqual([121, 121]);
+    expect(await everyTopicCrash({ life, type: NFS })).toEqual([151, 151]);
+  });
+
+  test("reaches all and the log, or none", async () => {
+    const verb = { settings: KEEP_ALL, life: publishErrors(["one"]) };
+    expect(await everyTopicCrash(verb)).toEqual([89, 89]);
+  });
+
+  test("reaches all and the log, or none, where each sync is wanted", async () => {
+    const verb = { settings: KEEP_ALL, life: publish(["one"]), type: NFS };
+    expect(await everyTopicCrash(verb)).toEqual([144, 144]);
+  });
+
+  test("makes its topic for whom a pattern brings, or does not", async () => {
+    const verb = { subscriptions: [ANY], life: publish(["one"]) };
+    expect(await everyTopicCrash(verb)).toEqual([81, 81]);
+  });
+
+  test("makes its topic for nobody", async () => {
+    const after: TopicAct = publish(["two"]);
+    const verb = { subscriptions: [], life: publish(["one"]), after };
+    expect(await everyTopicCrash(verb)).toEqual([62, 62]);
+  });
+
+  test("reaches all or none with what it streams", async () => {
+    const life: TopicAct = async ({ spool }, told) => {
+      const topic = await spool.topic(TOPIC);
+      const body = pieces(Buffer.from("streamed"), 3);
+      const deed = told.begin(told.hearersOf("streamed", ERROR));
+      await told.to(deed, () => topic.publish(body, { headers: ERROR }));
+    };
+    expect(await everyTopicCrash({ life })).toEqual([86, 86]);
+  });
+
+  test("reaches all or none with each of many lines", async () => {
+    const life = publishMany(FIVE, { batchMessages: 2 });
+    expect(await everyTopicCrash({ life })).toEqual([148, 148]);
+  });
+
+  test("reaches who wants them with what shares a file", async () => {
+    const life = publishTogether({ one: ERROR, two: {}, three: ERROR, four: ERROR, five: {} });
+    expect(await everyTopicCrash({ life })).toEqual([87, 87]);
+  });
+});
+
+describe("a publisher that dies where a file may have few names", () => {
+  test("reaches all or none by copies", async () => {
+    const life = publishErrors(["one"]);
+    expect(await everyTopicCrash({ life, links: 1 })).toEqual([116, 116]);
+    expect(await everyTopicCrash({ life, links: 2 })).toEqual([111, 111]);
+  });
+
+  test("reaches all or none by links of copies", async () => {
+    const subscriptions = [ALL, ERRORS, `${TOPIC}/more`, `${TOPIC}/most`, ANY];
+    const verb = { settings: KEEP_ALL, subscriptions, life: publishErrors(["one"]), links: 3 };
+    expect(await everyTopicCrash(verb)).toEqual([149, 149]);
+  });
+
+  test("reaches all or none with a dedup key", async () => {
+    const life = publish(["once"], { headers: ERROR, dedupKey: "key" });
+    expect(await everyTopicCrash({ life, after: life, links: 3 })).toEqual([126, 126]);
+  });
+});
+
+/** Who does not know whether it was done does it again: that is what the key is for. */
+const publishOnce = publish(["once"], { headers: ERROR, dedupKey: "key" });
+
+describe("a publisher with a dedup key that dies at any call", () => {
+  test("reaches all, once, when the next process publishes again", async () => {
+    const verb = { life: publishOnce, after: publishOnce };
+    expect(await everyTopicCrash(verb)).toEqual([98, 98]);
+    expect(await everyTopicCrash({ ...verb, type: NFS })).toEqual([179, 179]);
+  });
+
+  test("reaches all and the log, once, when the next process publishes again", async () => {
+    const verb = { settings: KEEP_ALL, life: publishOnce, after: publishOnce };
+    expect(await everyTopicCrash(verb)).toEqual([104, 104]);
+  });
+
+  test("reaches all or none when nobody publishes again", async () => {
+    expect(await everyTopicCrash({ life: publishOnce })).toEqual([98, 98]);
+  });
+});
