@@ -144,11 +144,12 @@ export class TopicIntake implements Intake {
     try {
       const contents = await this.#contentsAt(path, slice);
       await this.#fanOut.run(ticket, contents, { sync });
+      return path;
     } catch (error) {
-      // Somebody took it over, and finishes it.
+      // Somebody took it over, and finishes it; or the topic was removed, and its marker with it.
       if (!(error instanceof GoneError)) throw error;
+      return undefined;
     }
-    return path;
   }
 
   async #contentsAt(path: string, slice: Slice): Promise<Contents> {
