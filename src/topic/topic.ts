@@ -81,7 +81,7 @@ export class Topic implements Feed {
   }
 
   /**
-   * Sends a message to every subscription that wants it. When this resolves it is on stable storage in
+   * Sends a message to every subscription that wants it, with the header `topic` if it has none. When this resolves it is on stable storage in
    * all of them (unless `sync: "none"`); when it throws, in none.
    *
    * @throws BAD_HEADER, MESSAGE_TOO_LARGE, QUEUE_FULL, DISK_FULL, IO; TRY_AGAIN where it took so long
@@ -92,11 +92,12 @@ export class Topic implements Feed {
     options: PutOptions & { readonly needsSubscriber?: boolean } = {},
   ): Promise<PutResult> {
     checkName(this.name);
-    const { needsSubscriber = false, ...putOptions } = options;
+    const { needsSubscriber = false, ...given } = options;
+    const putOptions = { ...given, headers: this.#headers(given.headers) };
     try {
       if (!needsSubscriber) return await this.#putter.put(body, putOptions);
       // What has a key is promised as soon as its key is marked: then nobody can refuse it.
-      if (options.dedupKey !== undefined) await this.#needSubscriber(options.headers ?? {});
+      if (options.dedupKey !== undefined) await this.#needSubscriber(putOptions.headers);
       return await this.#needing().putter.put(body, putOptions);
     } catch (error) {
       throw fromErrno(error);
@@ -106,7 +107,8 @@ export class Topic implements Feed {
   /** Publishes every line of a stream, or what ends with a NUL; `run` it. */
   publishMany(options: PutManyOptions & { readonly needsSubscriber?: boolean } = {}): ManyPutter {
     checkName(this.name);
-    const { needsSubscriber = false, ...putOptions } = options;
+    const { needsSubscriber = false, ...given } = options;
+    const putOptions = { ...given, headers: this.#headers(given.headers) };
     return new ManyPutter(needsSubscriber ? this.#needing().intake : this.#intake, putOptions);
   }
 
@@ -117,6 +119,11 @@ export class Topic implements Feed {
       this.#demanding = { intake, putter: new Putter(intake) };
     }
     return this.#demanding;
+  }
+
+  /** Who has subscribed to a pattern wants to know what it matched. */
+  #headers(given: Headers = {}): Headers {
+    return { topic: this.name, ...given };
   }
 
   async #needSubscriber(headers: Headers): Promise<void> {

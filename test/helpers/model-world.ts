@@ -866,6 +866,8 @@ export class World {
       oldestMs: oldest === undefined ? undefined : this.#nowMs - oldest,
       nextDueInMs: nextDue === undefined ? undefined : nextDue - this.#nowMs,
       consumers: model.leases.size,
+      lag: undefined,
+      lagMs: undefined,
     });
   }
 
