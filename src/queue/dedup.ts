@@ -129,10 +129,12 @@ async function mark(
       if (!isErrno(error, "ENOENT", "EEXIST")) throw error;
       if (isErrno(error, "ENOENT") && (await makeDirectory(fs, directory))) continue;
     }
+    // In this order: who finishes it marks it before it takes it away.
+    const own = await inodeAt(site, keyed);
     const marker = await inodeAt(site, path);
     if (marker !== undefined) return marker;
     // Unmarked meanwhile; or the draft is gone, and so is what it was given up for.
-    if ((await inodeAt(site, keyed)) === undefined) {
+    if (own === undefined) {
       throw new SpoolError("TRY_AGAIN", `${keyed}: removed by somebody`, "Put it again.");
     }
   }

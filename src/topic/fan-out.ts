@@ -161,17 +161,14 @@ export class FanOut {
     const directories = new Set<string>();
     const members = new Set<Member>();
     let failure: unknown;
-    for (const one of planted) {
+    for (const link of planted) {
       await this.#room.breathe();
-      for (const { member, slice, path } of placesOf(one)) {
+      for (const one of placesOf(link)) {
         try {
-          const placed = await member.queue.buckets.place(path, slice);
-          members.add(member);
-          if (placed !== undefined) directories.add(dirname(placed));
-          // Somebody else did it, and may have died before it was safe.
-          else for (const bucket of await bucketsOf(member)) directories.add(bucket);
+          for (const path of await this.#place(one)) directories.add(path);
+          members.add(one.member);
         } catch (error) {
-          if (!(await this.#isRemoved(member, error))) failure ??= error;
+          failure ??= error;
         }
       }
     }
@@ -192,6 +189,21 @@ export class FanOut {
     if (!(told instanceof SpoolError)) throw failure;
     this.#warn(`topic ${this.#room.name}: committed, but not yet finished: ${told.message}`);
     return false;
+  }
+
+  /** Makes one link visible; returns the buckets that are to be synced, none where the subscription is gone. */
+  async #place({ member, slice, path }: Planted): Promise<string[]> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const placed = await member.queue.buckets.place(path, slice);
+        // If somebody else did it, he may have died before it was safe.
+        return placed === undefined ? await bucketsOf(member) : [dirname(placed)];
+      } catch (error) {
+        if (await this.#isRemoved(member, error)) return [];
+        // It may have come here just now, from filling/.
+        if (!isErrno(error, "ENOENT") || tries === 3) throw error;
+      }
+    }
   }
 
   /** True where an error only says that the subscription was removed. */

@@ -17,6 +17,7 @@ import {
   STAGING_MS,
   STAGING_PER_MEMBER_MS,
 } from "../limits.ts";
+import { isErrno } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
@@ -97,8 +98,6 @@ export class Recovery {
     const slice = old.slice!;
     const ticket = formatTicket("keyed", slice, tag, disk.processes.self);
     const path = `${layout.staging}/${ticket.name}`;
-    // Of one that is plainly gone no more links come: so none stays if we die now.
-    await this.#fanOut.uproot(await this.#undoer.linksOf(old));
     const isMine = await ignore(() => fs.rename(`${layout.staging}/${old.name}`, path), "ENOENT");
     if (!isMine) return false;
     await this.#fanOut.uproot(await this.#undoer.linksOf(old));
@@ -106,7 +105,7 @@ export class Recovery {
       await this.#fanOut.run(ticket, await readContents(fs, path, slice), { sync: "disk" });
       return true;
     } catch (error) {
-      if (error instanceof GoneError) return false;
+      if (error instanceof GoneError || isErrno(error, "ENOENT")) return false;
       if (!(error instanceof DamagedError) && !(error instanceof ForeignError)) throw error;
       await setAside(this.#room, path, `damaged: ${error.message}`, this.#warn);
       return false;

@@ -123,12 +123,20 @@ export class Subscribing {
       // A symbolic link would lead out of the spool.
       if (!isThere) await setAside(this.#room, root, `a ${kind}`, this.#warn);
     }, "ENOENT");
-    if (isThere && !(await ignore(() => fs.lstat(settings), "ENOENT"))) {
-      // Its settings were lost. What waits in it is none of ours to throw away.
-      const { table } = this.#queue.room;
-      await this.#room.replace(settings, textOfSettings(table, table.defaults));
+    if (!isThere || (await ignore(() => fs.lstat(settings), "ENOENT"))) return isThere;
+    // Removed since we looked; or its settings were lost, and what waits in it is none of ours to
+    // throw away. A link, because it replaces nothing: somebody may make it anew at this moment.
+    const { table } = this.#queue.room;
+    const draft = this.#room.draft();
+    await this.#room.replace(draft, textOfSettings(table, table.defaults));
+    try {
+      return await ignore(() => fs.link(draft, settings), "ENOENT");
+    } catch (error) {
+      if (isErrno(error, "EEXIST")) return true;
+      throw error;
+    } finally {
+      await ignore(() => fs.unlink(draft), "ENOENT");
     }
-    return isThere;
   }
 
   /** Steps 1 and 2; false where the name is taken. */

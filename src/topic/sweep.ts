@@ -6,7 +6,7 @@
  *   log/              what the retention does not keep goes
  *   dedup/            keys of past windows are forgotten
  *   subscriptions/    what was begun by the dead, or removed, goes
- *   incoming/         links that belong to no fan-out go, after an hour
+ *   incoming/         links that belong to no fan-out go
  *   patterns          without subscriptions go
  */
 import { dirname } from "node:path";
@@ -149,9 +149,11 @@ async function isOld(room: TopicRoom, root: string): Promise<boolean> {
 /**
  * Removes links that belong to nothing: of a maker that was on its way when its fan-out was undone.
  * incoming/ is listed first, then where tickets come from, then where they go: what is in neither is over.
+ * Where a listing may be old, that is believed only after an hour.
  */
 async function sweepIncoming({ room, members, feeds, warn }: TopicParts): Promise<number> {
-  const { fs } = room;
+  const { fs, disk } = room;
+  const patienceMs = disk.kind.shared ? ORPHAN_SWEEP_MS : 0;
   let swept = 0;
   for (const { incoming, queue, live } of await members()) {
     // What is being filled passes its links on by itself, under the tag with which it began.
@@ -161,7 +163,7 @@ async function sweepIncoming({ room, members, feeds, warn }: TopicParts): Promis
       const path = `${incoming}/${name}`;
       const link = parseLink(name);
       if (link === undefined) await setAside(queue.room, path, "not a name of ours", warn);
-      else if ((await room.now()) - timeOfId(link.tag) > ORPHAN_SWEEP_MS) {
+      else if ((await room.now()) - timeOfId(link.tag) > patienceMs) {
         old.push({ path, tag: link.tag });
       }
     }

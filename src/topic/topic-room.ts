@@ -73,18 +73,30 @@ export class TopicRoom extends Site {
   }
 
   override async readClock(): Promise<number> {
-    try {
-      return await super.readClock();
-    } catch (error) {
-      // The directories of a pattern go and come with its subscriptions.
-      if (!isErrno(error, "ENOENT")) throw error;
-      await this.makeAgain();
-      return super.readClock();
+    for (;;) {
+      try {
+        return await super.readClock();
+      } catch (error) {
+        // The directories of a pattern go and come with its subscriptions.
+        if (!isErrno(error, "ENOENT")) throw error;
+        await this.makeAgain();
+      }
     }
   }
 
   /** Makes the topic; true where it was not there before. Several processes may do it at once. */
   async create(settings: TopicSettings = DEFAULT_TOPIC_SETTINGS): Promise<boolean> {
+    for (;;) {
+      try {
+        return await this.#make(settings);
+      } catch (error) {
+        // Somebody removes the pattern, which had no subscription yet.
+        if (!this.isPattern || !isErrno(error, "ENOENT")) throw error;
+      }
+    }
+  }
+
+  async #make(settings: TopicSettings): Promise<boolean> {
     const { fs, layout } = this;
     const made = await makeDirectories(fs, layout.root);
     for (const directory of layout.directories) await makeDirectory(fs, directory);
