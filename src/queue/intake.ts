@@ -34,6 +34,8 @@ export interface Delivery {
 
 export interface Intake extends Delivery {
   readonly noun: "queue" | "topic";
+  /** True where messages may not share a batch. */
+  readonly goesAlone?: boolean;
   /** What applies to the next put. Makes the queue or topic where it is not there. */
   limits(): Promise<Limits>;
   /** Resolves when a put of this size may come in. @throws QUEUE_FULL, DISK_FULL */

@@ -51,7 +51,8 @@ export class Putter {
     checkOptions(options);
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     if (!(bytes instanceof Uint8Array)) return this.#putStream(bytes, options);
-    if (bytes.length > BATCH_BYTES / 4 || options.dedupKey !== undefined) {
+    const isAlone = this.#intake.goesAlone ?? false;
+    if (isAlone || bytes.length > BATCH_BYTES / 4 || options.dedupKey !== undefined) {
       return this.#putAlone(bytes, options);
     }
     return this.#putTogether(bytes, options);

@@ -20,7 +20,6 @@ import { ID_PATTERN } from "../message/id.ts";
 import { isPattern, matchesTopic, topicOfDirectory } from "../names.ts";
 import { setAside } from "../queue/aside.ts";
 import { Queue } from "../queue/queue.ts";
-import { removeSite } from "../queue/remove.ts";
 import { Room } from "../queue/room.ts";
 import { SUBSCRIPTION_SETTINGS } from "../queue/settings.ts";
 import type { QueueSettings } from "../queue/settings.ts";
@@ -76,7 +75,7 @@ export class Audience {
     this.#listings = new Listings(room);
   }
 
-  /** Everything in subscriptions/, of this topic and of the patterns that match it. */
+  /** Everything in filling/ and subscriptions/, of this topic and of the patterns that match it. */
   async members(): Promise<Member[]> {
     const members: Member[] = [];
     for (const member of await this.#named()) {
@@ -90,7 +89,7 @@ export class Audience {
     for (const topic of await this.#topics()) {
       const root = this.#rootOf(topic);
       for (const name of (await this.#namesIn(`${root}/filling`)).toSorted()) {
-        const member = await this.#fillingMember(topic, `${root}/filling/${name}`);
+        const member = this.#fillingMember(topic, `${root}/filling/${name}`);
         if (member !== undefined) members.push(member);
       }
       for (const name of (await this.#namesIn(`${root}/subscriptions`)).toSorted()) {
@@ -105,15 +104,12 @@ export class Audience {
     return { name: queue.name, queue, incoming: incomingOf(queue.room.layout) };
   }
 
-  /** Undefined where its maker has died: then it is removed. */
-  async #fillingMember(topic: string, root: string): Promise<Member | undefined> {
-    const { fs, disk } = this.#room;
+  /** Undefined for a foreign name, and where its maker has died: then it is promised to nobody. */
+  #fillingMember(topic: string, root: string): Member | undefined {
+    const { disk } = this.#room;
     const parsed = parseFilling(root.slice(root.lastIndexOf("/") + 1));
     if (parsed === undefined) return undefined;
-    if (disk.processes.isGone(parsed.process)) {
-      await removeSite({ fs, disk, layout: { root } });
-      return undefined;
-    }
+    if (disk.processes.isGone(parsed.process)) return undefined;
     const live = this.#member(`${topic}/${parsed.name}`);
     const queue = new Queue(new Room(live.name, root, disk));
     return { name: live.name, queue, incoming: incomingOf({ root }), live };

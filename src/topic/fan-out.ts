@@ -27,18 +27,13 @@ import { makeIncoming } from "./audience.ts";
 import type { Audience, Member, Subscriber } from "./audience.ts";
 import { GoneError, LinkSource } from "./link-source.ts";
 import type { Log } from "./log.ts";
+import { bucketsOf, placesOf } from "./planted.ts";
+import type { Planted } from "./planted.ts";
 import { select } from "./selection.ts";
 import type { Contents } from "./selection.ts";
 import { formatLink } from "./ticket.ts";
 import type { Ticket } from "./ticket.ts";
 import type { TopicRoom } from "./topic-room.ts";
-
-/** One link in one subscription. */
-export interface Planted {
-  readonly member: Member;
-  readonly slice: Slice;
-  readonly path: string;
-}
 
 export interface FanOutOptions {
   readonly sync: Sync;
@@ -145,7 +140,14 @@ export class FanOut {
   async #commit({ name }: Ticket, sync: Sync): Promise<void> {
     const { fs, disk, layout } = this.#room;
     const to = `${layout.committed}/${name}`;
-    if (!(await ignore(() => fs.rename(`${layout.staging}/${name}`, to), "ENOENT"))) {
+    const from = `${layout.staging}/${name}`;
+    let isMine = await ignore(() => fs.rename(from, to), "ENOENT");
+    if (!isMine && (await ignore(() => fs.lstat(from), "ENOENT"))) {
+      // committed/ is missing.
+      await this.#room.mend();
+      isMine = await ignore(() => fs.rename(from, to), "ENOENT");
+    }
+    if (!isMine) {
       // On a shared disk it may have worked, and the reply been lost.
       const isDone = disk.kind.shared && (await ignore(() => fs.lstat(to), "ENOENT"));
       if (!isDone) throw new GoneError(`${name} is gone`);
@@ -160,17 +162,25 @@ export class FanOut {
   async finish(ticket: Ticket, planted: readonly Planted[], sync: Sync): Promise<boolean> {
     const directories = new Set<string>();
     const members = new Set<Member>();
+    /** Where somebody else made a link visible, and may have died before it was safe. */
+    const others = new Set<Member>();
     let failure: unknown;
     for (const link of planted) {
       await this.#room.breathe();
       for (const one of placesOf(link)) {
         try {
-          for (const path of await this.#place(one)) directories.add(path);
+          const placed = await this.#place(one);
+          if (placed !== undefined) directories.add(dirname(placed));
+          else others.add(one.member);
           members.add(one.member);
         } catch (error) {
           failure ??= error;
         }
       }
+    }
+    const needsSync = ticket.kind === "replay" || !this.#room.disk.kind.oneSync;
+    for (const member of needsSync ? others : []) {
+      for (const bucket of await bucketsOf(member)) directories.add(bucket);
     }
     for (const { queue, incoming } of members) {
       directories.add(queue.room.layout.ready).add(incoming);
@@ -191,15 +201,13 @@ export class FanOut {
     return false;
   }
 
-  /** Makes one link visible; returns the buckets that are to be synced, none where the subscription is gone. */
-  async #place({ member, slice, path }: Planted): Promise<string[]> {
+  /** Makes one link visible; undefined where somebody else did, or the subscription is gone. */
+  async #place({ member, slice, path }: Planted): Promise<string | undefined> {
     for (let tries = 1; ; tries++) {
       try {
-        const placed = await member.queue.buckets.place(path, slice);
-        // If somebody else did it, he may have died before it was safe.
-        return placed === undefined ? await bucketsOf(member) : [dirname(placed)];
+        return await member.queue.buckets.place(path, slice);
       } catch (error) {
-        if (await this.#isRemoved(member, error)) return [];
+        if (await this.#isRemoved(member, error)) return undefined;
         // It may have come here just now, from filling/.
         if (!isErrno(error, "ENOENT") || tries === 3) throw error;
       }
@@ -238,22 +246,14 @@ export class FanOut {
   }
 
   async #syncAll(directories: Iterable<string>): Promise<void> {
+    const { fs } = this.#room;
     for (const directory of directories) {
-      await ignore(() => syncDirectory(this.#room.fs, directory), "ENOENT");
+      if (await ignore(() => syncDirectory(fs, directory), "ENOENT")) continue;
+      // It may have been filled, and moved.
+      const live = directory.replace(/\/filling\/([^/]+)~[^/]+/, "/subscriptions/$1");
+      if (live !== directory) await ignore(() => syncDirectory(fs, live), "ENOENT");
     }
   }
-}
-
-/** Where a link is, and where it is if its subscription was filled meanwhile. */
-export function placesOf({ member, slice, path }: Planted): Planted[] {
-  const here = { member, slice, path };
-  if (member.live === undefined) return [here];
-  const name = path.slice(path.lastIndexOf("/") + 1);
-  return [here, { member: member.live, slice, path: `${member.live.incoming}/${name}` }];
-}
-
-async function bucketsOf({ queue: { buckets, room } }: Member): Promise<string[]> {
-  return (await buckets.list()).map((bucket) => room.layout.bucket(bucket));
 }
 
 /** Removes a ticket that has done its service. */

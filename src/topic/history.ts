@@ -14,7 +14,7 @@ import { ForeignError } from "../queue/batch-file.ts";
 import type { Subscriber } from "./audience.ts";
 import { withTtlOf } from "./fan-out.ts";
 import { GoneError, LinkSource } from "./link-source.ts";
-import type { Log, LogEntry } from "./log.ts";
+import type { LogEntry } from "./log.ts";
 import { readContents, select } from "./selection.ts";
 import { formatLink } from "./ticket.ts";
 import type { TopicRoom } from "./topic-room.ts";
@@ -29,6 +29,11 @@ export interface HistoryOptions {
   readonly untilMs?: number;
 }
 
+/** A log, or what will be in one. */
+export interface HistorySource {
+  entries(): AsyncIterable<LogEntry>;
+}
+
 export interface HistoryPart {
   readonly entry: LogEntry;
   readonly slice: Slice;
@@ -37,14 +42,14 @@ export interface HistoryPart {
 /** What the subscriber wants of these logs, oldest first. */
 export async function* history(
   room: TopicRoom,
-  logs: readonly Log[],
+  sources: readonly HistorySource[],
   subscriber: Reader,
   replay: string,
   { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY }: HistoryOptions,
   warn: Warn,
 ): AsyncGenerator<HistoryPart> {
-  for (const log of logs) {
-    for await (const entry of log.entries()) {
+  for (const source of sources) {
+    for await (const entry of source.entries()) {
       await room.breathe();
       const atMs = timeOfId(entry.slice.batch);
       const nowMs = await room.nowToLook();

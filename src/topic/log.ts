@@ -10,12 +10,13 @@
  * is not read any more, also while it is still there.
  */
 import { ignore, listIfThere, makeDirectory } from "../disk/durable.ts";
-import { isErrno } from "../errors.ts";
+import { isErrno, SpoolError } from "../errors.ts";
 import { LOG_BUCKET_BATCHES } from "../limits.ts";
 import { ID_PATTERN, timeOfId } from "../message/id.ts";
 import { formatSlice, parseSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { keepsLog } from "./settings.ts";
+import type { TopicSettings } from "./settings.ts";
 import type { TopicRoom } from "./topic-room.ts";
 
 export interface LogEntry {
@@ -88,6 +89,7 @@ export class Log {
   /** What is kept, about in the order in which it was published; what is too old is left out. */
   async *entries(): AsyncGenerator<LogEntry> {
     const oldestMs = await this.#oldestKeptMs();
+    if (oldestMs === undefined) return;
     for (const bucket of await this.#list()) {
       for (const entry of await this.#entriesIn(bucket)) {
         if (timeOfId(entry.slice.batch) >= oldestMs) yield entry;
@@ -95,8 +97,16 @@ export class Log {
     }
   }
 
-  async #oldestKeptMs(): Promise<number> {
-    const { retentionMs, retentionBytes } = await this.#room.settings();
+  /** Undefined where there is no topic (yet): a directory that matches a pattern may be half made. */
+  async #oldestKeptMs(): Promise<number | undefined> {
+    let settings: TopicSettings;
+    try {
+      settings = await this.#room.settings();
+    } catch (error) {
+      if (error instanceof SpoolError && error.code === "NO_TOPIC") return undefined;
+      throw error;
+    }
+    const { retentionMs, retentionBytes } = settings;
     if (retentionMs === 0 && retentionBytes > 0) return Number.NEGATIVE_INFINITY;
     return (await this.#room.nowToLook()) - retentionMs;
   }
@@ -104,6 +114,7 @@ export class Log {
   async #entriesIn(bucket: string): Promise<LogEntry[]> {
     const directory = `${this.#room.layout.log}/${bucket}`;
     const entries: LogEntry[] = [];
+    await this.#room.breathe();
     for (const name of await namesIn(this.#room, directory)) {
       const slice = parseSlice(name);
       if (slice !== undefined) entries.push({ path: `${directory}/${name}`, slice });
@@ -129,7 +140,7 @@ export class Log {
   /** Lets go what the retention does not keep, the oldest first; returns how many batches that were. */
   async trim(): Promise<number> {
     const { retentionMs, retentionBytes } = await this.#room.settings();
-    const oldestMs = await this.#oldestKeptMs();
+    const oldestMs = (await this.#oldestKeptMs()) ?? Number.NEGATIVE_INFINITY;
     const buckets = await this.#list();
     let excess = retentionBytes > 0 ? (await this.#bytes(buckets)) - retentionBytes : 0;
     const isByAge = retentionMs > 0 || retentionBytes === 0;

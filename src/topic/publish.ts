@@ -6,8 +6,11 @@
  */
 import { ignore } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
+import { DamagedError } from "../message/batch.ts";
 import type { Slice } from "../message/slice.ts";
-import { Draft } from "../queue/draft.ts";
+import { setAside } from "../queue/aside.ts";
+import { ForeignError } from "../queue/batch-file.ts";
+import type { Draft } from "../queue/draft.ts";
 import type { Intake, Limits, Sync } from "../queue/intake.ts";
 import type { Audience, Subscriber } from "./audience.ts";
 import type { FanOut, FanOutOptions } from "./fan-out.ts";
@@ -24,6 +27,8 @@ const RECENT_MS = 1000;
 
 export class TopicIntake implements Intake {
   readonly noun = "topic";
+  /** Whether anybody wants it is said of each message. */
+  readonly goesAlone: boolean;
   readonly site: TopicRoom;
   readonly #audience: Audience;
   readonly #fanOut: FanOut;
@@ -45,6 +50,7 @@ export class TopicIntake implements Intake {
     this.#fanOut = fanOut;
     this.#undoer = undoer;
     this.#needsSubscriber = needsSubscriber;
+    this.goesAlone = needsSubscriber;
   }
 
   /** The topic's limits; where a subscription has a tighter one, that. */
@@ -69,9 +75,25 @@ export class TopicIntake implements Intake {
       const { freeBytes } = await this.site.fs.space(this.site.layout.root);
       if (freeBytes - bytes < minFreeBytes) throw diskFull(this.site.name, freeBytes, minFreeBytes);
     }
-    for (const { queue, settings } of await this.#recent()) {
-      const { maxDepth, maxBytes, minFreeBytes: free } = settings;
-      if (maxDepth + maxBytes + free > 0) await queue.intake.admit(messages, bytes, waitMs);
+    for (const subscriber of await this.#recent()) {
+      const { maxDepth, maxBytes, minFreeBytes: free } = subscriber.settings;
+      if (maxDepth + maxBytes + free > 0) await this.#admitTo(subscriber, messages, bytes, waitMs);
+    }
+  }
+
+  async #admitTo(
+    subscriber: Subscriber,
+    messages: number,
+    bytes: number,
+    waitMs?: number,
+  ): Promise<void> {
+    try {
+      await subscriber.queue.intake.admit(messages, bytes, waitMs);
+    } catch (error) {
+      const isGone = isErrno(error, "ENOENT") || (error as SpoolError).code === "NO_QUEUE";
+      if (!isGone) throw error;
+      // It was removed since we looked: then it has no limit.
+      this.#listedMs = Number.NEGATIVE_INFINITY;
     }
   }
 
@@ -79,7 +101,9 @@ export class TopicIntake implements Intake {
   async #recent(): Promise<readonly Subscriber[]> {
     const nowMs = this.site.disk.clock.monotonicMs();
     if (nowMs - this.#listedMs > RECENT_MS) {
-      this.#subscribers = await this.#audience.subscribers();
+      // One that is being filled has no consumers yet: nobody could make room in it.
+      const all = await this.#audience.subscribers();
+      this.#subscribers = all.filter(({ live }) => live === undefined);
       this.#listedMs = nowMs;
     }
     return this.#subscribers;
@@ -132,6 +156,11 @@ export class TopicIntake implements Intake {
     const ticket = formatTicket(kind, slice, tag, disk.processes.self);
     const to = `${layout.staging}/${ticket.name}`;
     if (await ignore(() => fs.rename(from, to), "ENOENT")) return ticket;
+    if (await ignore(() => fs.lstat(from), "ENOENT")) {
+      // staging/ is missing.
+      await this.site.mend();
+      if (await ignore(() => fs.rename(from, to), "ENOENT")) return ticket;
+    }
     const isStaged = disk.kind.shared && (await ignore(() => fs.lstat(to), "ENOENT"));
     return isStaged ? ticket : undefined;
   }
@@ -146,6 +175,10 @@ export class TopicIntake implements Intake {
       await this.#fanOut.run(ticket, contents, { sync });
       return path;
     } catch (error) {
+      if (error instanceof DamagedError || error instanceof ForeignError) {
+        await setAside(this.site, path, `damaged: ${error.message}`, () => {});
+        return undefined;
+      }
       // Somebody took it over, and finishes it; or the topic was removed, and its marker with it.
       if (!(error instanceof GoneError)) throw error;
       return undefined;
@@ -180,7 +213,7 @@ const tighter = (one: number, other: number): number =>
 function undone(topic: string, cause?: unknown): SpoolError {
   return new SpoolError(
     "TRY_AGAIN",
-    `topic ${topic}: the publish took too long and was undone; nobody got it`,
+    `topic ${topic}: the publish took too long and was undone, or the topic was removed; nobody got it`,
     "Publish it again.",
     { cause },
   );

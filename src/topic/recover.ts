@@ -36,6 +36,8 @@ export interface RecoverResult {
   readonly undone: number;
 }
 
+type Outcome = "finished" | "undone" | "left";
+
 export class Recovery {
   readonly #room: TopicRoom;
   readonly #audience: Audience;
@@ -51,25 +53,48 @@ export class Recovery {
     this.#undoer = undoer;
   }
 
+  /** One that cannot be recovered does not keep us from the others. @throws the first failure, at the end. */
   async run(): Promise<RecoverResult> {
+    const { aborted, staging, committed } = this.#room.layout;
     let finished = 0;
     let undone = 0;
-    for (const ticket of await this.ticketsIn(this.#room.layout.aborted)) {
-      await this.#undoer.clear(ticket);
-      undone++;
+    let failure: unknown;
+    for (const [directory, act] of [
+      [committed, (ticket: Ticket) => this.#committed(ticket)],
+      [aborted, (ticket: Ticket) => this.#aborted(ticket)],
+      [staging, (ticket: Ticket) => this.#staged(ticket)],
+    ] as const) {
+      for (const ticket of await this.ticketsIn(directory)) {
+        try {
+          const outcome = await act(ticket);
+          if (outcome === "finished") finished++;
+          else if (outcome === "undone") undone++;
+        } catch (error) {
+          failure ??= error;
+        }
+      }
     }
-    for (const ticket of await this.ticketsIn(this.#room.layout.staging)) {
-      if (!(await this.#isOver(ticket, await this.#limitOf(ticket)))) continue;
-      if (ticket.kind === "keyed") finished += (await this.#takeOver(ticket)) ? 1 : 0;
-      else undone += (await this.#undoer.undo(ticket)) ? 1 : 0;
-    }
-    const patienceMs = this.#room.disk.kind.shared ? FINISH_SHARED_MS : FINISH_MS;
-    for (const ticket of await this.ticketsIn(this.#room.layout.committed)) {
-      if (!(await this.#isOver(ticket, patienceMs))) continue;
-      const links = await this.#undoer.linksOf(ticket);
-      if (await this.#fanOut.finish(ticket, links, "disk")) finished++;
-    }
+    if (failure !== undefined) throw failure;
     return { finished, undone };
+  }
+
+  async #aborted(ticket: Ticket): Promise<Outcome> {
+    await this.#undoer.clear(ticket);
+    return "undone";
+  }
+
+  async #staged(ticket: Ticket): Promise<Outcome> {
+    if (!(await this.#isOver(ticket, STAGING_MS))) return "left";
+    if (!(await this.#isOver(ticket, await this.#limitOf(ticket)))) return "left";
+    if (ticket.kind === "keyed") return (await this.#takeOver(ticket)) ? "finished" : "left";
+    return (await this.#undoer.undo(ticket)) ? "undone" : "left";
+  }
+
+  async #committed(ticket: Ticket): Promise<Outcome> {
+    const patienceMs = this.#room.disk.kind.shared ? FINISH_SHARED_MS : FINISH_MS;
+    if (!(await this.#isOver(ticket, patienceMs))) return "left";
+    const links = await this.#undoer.linksOf(ticket);
+    return (await this.#fanOut.finish(ticket, links, "disk")) ? "finished" : "left";
   }
 
   async #limitOf({ kind }: Ticket): Promise<number> {
@@ -84,11 +109,22 @@ export class Recovery {
   }
 
   /** By the disk's clock; at once where its process ran on this host and is plainly gone. */
-  async #isOver({ process, beganMs }: Ticket, limitMs: number): Promise<boolean> {
-    if (this.#room.disk.processes.isGone(process)) return true;
+  async #isOver(ticket: Ticket, limitMs: number): Promise<boolean> {
+    if (this.#room.disk.processes.isGone(ticket.process)) return true;
+    const beganMs = Math.max(ticket.beganMs, await this.#signOfLife(ticket));
     if ((await this.#room.now()) - beganMs <= limitMs) return false;
     // Before anything is taken away the disk's clock is read anew: it may have been set back.
     return (await this.#room.readClock()) - beganMs > limitMs;
+  }
+
+  /** Who replays touches the ticket now and then, because that may take long. */
+  async #signOfLife({ kind, name }: Ticket): Promise<number> {
+    let atMs = 0;
+    if (kind !== "replay") return atMs;
+    await ignore(async () => {
+      atMs = (await this.#room.fs.lstat(`${this.#room.layout.staging}/${name}`)).mtimeMs;
+    }, "ENOENT");
+    return atMs;
   }
 
   /** Makes it ours, under a new tag: whatever the old owner still does belongs to nothing. */

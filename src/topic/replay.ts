@@ -12,10 +12,12 @@
  */
 import { ignore, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
+import { REPLAY_MS } from "../limits.ts";
 import type { Warn } from "../queue/aside.ts";
 import { noQueue } from "../queue/room.ts";
 import type { Audience, Subscriber } from "./audience.ts";
-import type { FanOut, Planted } from "./fan-out.ts";
+import type { FanOut } from "./fan-out.ts";
+import type { Planted } from "./planted.ts";
 import { history, plant, SubscriptionGoneError } from "./history.ts";
 import type { HistoryOptions } from "./history.ts";
 import type { Log } from "./log.ts";
@@ -56,6 +58,10 @@ export class Replayer {
     await this.#stage(`${layout.staging}/${ticket.name}`);
     const planted: Planted[] = [];
     let messages: number;
+    // Others undo what shows no sign of life.
+    const touch = async (): Promise<void> =>
+      this.#room.fs.touch(`${layout.staging}/${ticket.name}`, await this.#room.readClock());
+    const beat = setInterval(() => void touch().catch(() => {}), REPLAY_MS / 60);
     try {
       messages = await this.#plant(subscriber, logs, tag, planted, options);
       await syncDirectory(this.#room.fs, subscriber.incoming);
@@ -68,6 +74,8 @@ export class Replayer {
       await this.#undoer.undo(ticket).catch(() => {});
       await this.#fanOut.uproot(planted).catch(() => {});
       throw (await this.#isGone(subscriber, error)) ? noQueue(subscriber.name) : error;
+    } finally {
+      clearInterval(beat);
     }
     await this.#fanOut.finish(ticket, planted, "disk");
     await syncDirectory(this.#room.fs, layout.committed);

@@ -18,11 +18,8 @@
 import { dirname } from "node:path";
 
 import { makeBell } from "../disk/bell.ts";
-import { ignore, listIfThere, makeDirectory, syncDirectory } from "../disk/durable.ts";
+import { ignore, makeDirectory, NO_MORE_LINKS, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
-import { REPLAY_MS } from "../limits.ts";
-import { parseFilter } from "../message/filter.ts";
-import { parseSlice } from "../message/slice.ts";
 import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
 import { QueueLayout } from "../queue/layout.ts";
@@ -32,18 +29,11 @@ import { noQueue, Room } from "../queue/room.ts";
 import { SUBSCRIPTION_SETTINGS } from "../queue/settings.ts";
 import type { QueueSettings } from "../queue/settings.ts";
 import { textOfSettings } from "../queue/settings-file.ts";
-import { history, plant, SubscriptionGoneError } from "./history.ts";
+import { Fill } from "./fill.ts";
+import type { Feed } from "./fill.ts";
+import { SubscriptionGoneError } from "./history.ts";
 import { incomingOf } from "./layout.ts";
-import type { Log } from "./log.ts";
-import { parseTicket } from "./ticket.ts";
 import type { TopicRoom } from "./topic-room.ts";
-
-/** A topic whose messages a subscription gets: itself, or each that a pattern matches. */
-export interface Feed {
-  readonly room: TopicRoom;
-  readonly log: Log;
-  recover(): Promise<number>;
-}
 
 export interface SubscribeOptions {
   /** Where to begin: with what is published from now on, with all that the log keeps, or with a time. */
@@ -53,9 +43,6 @@ export interface SubscribeOptions {
 
 /** How often to begin again where directories are removed meanwhile. */
 const TRIES = 100;
-
-/** How often to look whether others are done, in ms. */
-const LOOK_MS = 10;
 
 export class Subscribing {
   readonly #room: TopicRoom;
@@ -85,11 +72,15 @@ export class Subscribing {
       return isNew ? 0 : undefined;
     }
     const { ids, processes } = this.#room.disk;
-    const name = `${this.#ownName}~${ids.next(await this.#room.now())}_${processes.self}`;
+    const name = `${this.#ownName}~${ids.next(await this.#now())}_${processes.self}`;
     await this.#make(settings, filling, name);
     const sinceMs = from === "start" ? Number.NEGATIVE_INFINITY : from;
     try {
-      const messages = await this.#fill(settings, `${filling}/${name}`, sinceMs, await feeds());
+      const queue = new Queue(new Room(this.#queue.name, `${filling}/${name}`, this.#room.disk));
+      const fill = new Fill(this.#room, queue, settings, this.#warn);
+      const messages = await fill.run(sinceMs, await feeds());
+      // What a pattern has no use for may have been removed meanwhile.
+      if (this.#room.isPattern) await this.#room.mend();
       if (await this.#move(`${filling}/${name}`, `${subscriptions}/${this.#ownName}`)) {
         return messages;
       }
@@ -105,6 +96,17 @@ export class Subscribing {
         "Subscribe again.",
         { cause: error },
       );
+    }
+  }
+
+  /** The topic may have been removed since it was looked at: then it is made again. */
+  async #now(): Promise<number> {
+    try {
+      return await this.#room.now();
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+      await this.#room.makeAgain();
+      return this.#room.now();
     }
   }
 
@@ -132,7 +134,7 @@ export class Subscribing {
     try {
       return await ignore(() => fs.link(draft, settings), "ENOENT");
     } catch (error) {
-      if (isErrno(error, "EEXIST")) return true;
+      if (isErrno(error, "EEXIST", ...NO_MORE_LINKS)) return true;
       throw error;
     } finally {
       await ignore(() => fs.unlink(draft), "ENOENT");
@@ -188,91 +190,6 @@ export class Subscribing {
   async #remove(root: string): Promise<void> {
     await removeSite({ fs: this.#room.fs, disk: this.#room.disk, layout: { root } });
   }
-
-  /** Steps 3 to 5. */
-  async #fill(
-    settings: QueueSettings,
-    root: string,
-    sinceMs: number,
-    feeds: readonly Feed[],
-  ): Promise<number> {
-    for (const feed of feeds) await this.#settle(feed);
-    const { disk, fs } = this.#room;
-    const queue = new Queue(new Room(this.#queue.name, root, disk));
-    const { layout } = queue.room;
-    const subscriber = {
-      name: queue.name,
-      queue,
-      incoming: incomingOf(layout),
-      settings,
-      filter: parseFilter(settings.filter),
-    };
-    const tag = disk.ids.next(await this.#room.now());
-    const logs = feeds.map(({ log }) => log);
-    let messages = 0;
-    let isAliveMs = disk.clock.monotonicMs();
-    const parts = history(this.#room, logs, subscriber, tag, { sinceMs }, this.#warn);
-    for await (const part of parts) {
-      const path = await plant(this.#room, subscriber, part, tag);
-      if (path === undefined) continue;
-      if ((await queue.buckets.place(path, part.slice)) === undefined) {
-        throw new SubscriptionGoneError();
-      }
-      messages += part.slice.count;
-      if (disk.clock.monotonicMs() - isAliveMs < REPLAY_MS / 60) continue;
-      await fs.touch(layout.settings, await this.#room.readClock());
-      isAliveMs = disk.clock.monotonicMs();
-    }
-    messages -= await this.#dropPublished(queue, tag);
-    for (const bucket of await queue.buckets.list()) await syncDirectory(fs, layout.bucket(bucket));
-    await syncDirectory(fs, layout.ready);
-    return messages;
-  }
-
-  /** Step 3: waits for each publish that is under way now. */
-  async #settle(feed: Feed): Promise<void> {
-    const begun = await this.#underWay(feed);
-    while (begun.size > 0) {
-      await feed.recover();
-      const still = await this.#underWay(feed);
-      for (const batch of begun) if (!still.has(batch)) begun.delete(batch);
-      if (begun.size > 0) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    }
-  }
-
-  /** The batches that are in staging/ or in committed/: listed in the order in which they go. */
-  async #underWay({ room: { fs, layout } }: Feed): Promise<Set<string>> {
-    const batches = new Set<string>();
-    for (const directory of [layout.staging, layout.committed]) {
-      for (const name of await listIfThere(fs, directory)) {
-        const slice = parseTicket(name)?.slice;
-        if (slice !== undefined) batches.add(slice.batch);
-      }
-    }
-    return batches;
-  }
-
-  /** Step 5; returns how many messages that were. */
-  async #dropPublished({ buckets, room }: Queue, tag: string): Promise<number> {
-    const { fs } = this.#room;
-    const published = new Set<string>();
-    for (const isLooking of [true, false]) {
-      let dropped = 0;
-      for (const bucket of await buckets.list()) {
-        await room.breathe();
-        for (const name of await listIfThere(fs, room.layout.bucket(bucket))) {
-          const slice = parseSlice(name);
-          if (slice === undefined) continue;
-          if (isLooking && slice.replay === undefined) published.add(slice.batch);
-          if (isLooking || slice.replay !== tag || !published.has(slice.batch)) continue;
-          await ignore(() => fs.unlink(`${room.layout.bucket(bucket)}/${name}`), "ENOENT");
-          dropped += slice.count;
-        }
-      }
-      if (!isLooking || published.size === 0) return dropped;
-    }
-    return 0;
-  }
 }
 
 /** Removes the subscription, with all that waits in it. @throws NO_QUEUE */
@@ -285,7 +202,7 @@ export async function unsubscribe(room: TopicRoom, queue: Queue): Promise<void> 
 export async function removeEmptyPattern({ fs, layout }: TopicRoom): Promise<boolean> {
   const codes = ["ENOENT", "ENOTEMPTY", "EEXIST"];
   // The first two hold what there is of it: while one of them is not empty the others are wanted.
-  for (const directory of [layout.subscriptions, layout.filling]) {
+  for (const directory of [layout.filling, layout.subscriptions]) {
     await ignore(() => fs.rmdir(directory), ...codes);
     if (await ignore(() => fs.lstat(directory), "ENOENT")) return false;
   }

@@ -26,9 +26,13 @@ import type { Member } from "./audience.ts";
 import type { Log } from "./log.ts";
 import type { Recovery } from "./recover.ts";
 import { removeEmptyPattern } from "./subscribe.ts";
-import type { Feed } from "./subscribe.ts";
+import type { Feed } from "./fill.ts";
 import { parseLink, parseTicket } from "./ticket.ts";
+import { noTopic } from "./topic-room.ts";
 import type { TopicRoom } from "./topic-room.ts";
+
+/** By then a publish to a topic that was removed has ended, in ms. */
+const FEED_REMOVED_MS = 60_000;
 
 export interface TopicSweepResult {
   /** Fan-outs that were committed, or promised, and are visible now. */
@@ -56,7 +60,10 @@ export interface TopicParts {
 
 export async function sweepTopic(parts: TopicParts): Promise<TopicSweepResult> {
   const { room, log, recovery, delivery } = parts;
+  // One that is there by half is made whole; one that was removed stays so.
+  if (!(await ignore(() => room.fs.lstat(room.layout.root), "ENOENT"))) throw noTopic(room.name);
   const { dedupWindowMs } = await room.settingsOrCreate();
+  await room.mend();
   await room.readClock();
   const { finished, undone } = await recovery.run();
   await setForeignAside(parts);
@@ -112,12 +119,20 @@ async function isDirectory({ fs }: TopicRoom, path: string): Promise<boolean> {
   return isOne;
 }
 
-/** Subscriptions that were begun and not ended, and what is left of removed ones. */
+/** What is left of removed subscriptions, and those that were begun and not ended. */
 async function sweepSubscriptions({ room }: TopicParts): Promise<number> {
-  const { fs, disk, layout } = room;
+  const { fs, layout } = room;
   let swept = await clearRemoved(fs, dirname(layout.root));
-  swept += await clearRemoved(fs, layout.subscriptions);
-  swept += await clearRemoved(fs, layout.filling);
+  for (const directory of [layout.subscriptions, layout.filling, layout.tmp]) {
+    swept += await clearRemoved(fs, directory);
+  }
+  return swept + (await sweepBegun(room));
+}
+
+/** Removes subscriptions that the dead have begun and not ended; returns how many. */
+export async function sweepBegun(room: TopicRoom): Promise<number> {
+  const { fs, disk, layout } = room;
+  let swept = 0;
   const begun: { readonly path: string; readonly process: string }[] = [];
   for (const name of await listIfThere(fs, layout.filling)) {
     const process = parseFilling(name)?.process;
@@ -132,7 +147,7 @@ async function sweepSubscriptions({ room }: TopicParts): Promise<number> {
     if (!disk.processes.isGone(process) && !(await isOld(room, path))) continue;
     if (await removeSite({ fs, disk, layout: { root: path } })) swept++;
   }
-  return swept + (await clearRemoved(fs, layout.tmp));
+  return swept;
 }
 
 /** Who fills a subscription touches its settings now and then. */
@@ -153,7 +168,9 @@ async function isOld(room: TopicRoom, root: string): Promise<boolean> {
  */
 async function sweepIncoming({ room, members, feeds, warn }: TopicParts): Promise<number> {
   const { fs, disk } = room;
-  const patienceMs = disk.kind.shared ? ORPHAN_SWEEP_MS : 0;
+  // A topic that was removed has taken its tickets along: who published to it may be at it still.
+  const localMs = room.isPattern ? FEED_REMOVED_MS : 0;
+  const patienceMs = disk.kind.shared ? ORPHAN_SWEEP_MS : localMs;
   let swept = 0;
   for (const { incoming, queue, live } of await members()) {
     // What is being filled passes its links on by itself, under the tag with which it began.

@@ -14,6 +14,9 @@ import type { TopicSettings } from "./settings.ts";
 /** How long settings that were read are used, in ms. */
 const SETTINGS_MS = 1000;
 
+/** How often to begin again where directories are removed meanwhile. */
+const TRIES = 20;
+
 export class TopicRoom extends Site {
   readonly layout: TopicLayout;
   #settings: TopicSettings | undefined;
@@ -73,25 +76,30 @@ export class TopicRoom extends Site {
   }
 
   override async readClock(): Promise<number> {
-    for (;;) {
-      try {
-        return await super.readClock();
-      } catch (error) {
-        // The directories of a pattern go and come with its subscriptions.
-        if (!isErrno(error, "ENOENT")) throw error;
-        await this.makeAgain();
-      }
+    return this.#again(() => super.readClock());
+  }
+
+  /** Makes those of its directories that are missing, as after a backup without empty ones. */
+  async mend(): Promise<void> {
+    for (const directory of this.layout.directories) {
+      await ignore(() => makeDirectory(this.fs, directory), "ENOENT");
     }
   }
 
   /** Makes the topic; true where it was not there before. Several processes may do it at once. */
   async create(settings: TopicSettings = DEFAULT_TOPIC_SETTINGS): Promise<boolean> {
-    for (;;) {
+    return this.isPattern ? this.#again(() => this.#make(settings)) : this.#make(settings);
+  }
+
+  /** The directories of a pattern go and come with its subscriptions. */
+  async #again<T>(act: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
       try {
-        return await this.#make(settings);
+        return await act();
       } catch (error) {
-        // Somebody removes the pattern, which had no subscription yet.
-        if (!this.isPattern || !isErrno(error, "ENOENT")) throw error;
+        if (!isErrno(error, "ENOENT") || tries === TRIES) throw error;
+        if (this.isPattern) await ignore(() => this.#make(DEFAULT_TOPIC_SETTINGS), "ENOENT");
+        else await this.mend();
       }
     }
   }

@@ -31,8 +31,9 @@ import { Replayer } from "./replay.ts";
 import type { ReplayOptions } from "./replay.ts";
 import type { TopicSettings } from "./settings.ts";
 import { Subscribing, unsubscribe } from "./subscribe.ts";
-import type { Feed, SubscribeOptions } from "./subscribe.ts";
-import { sweepTopic } from "./sweep.ts";
+import type { Feed } from "./fill.ts";
+import type { SubscribeOptions } from "./subscribe.ts";
+import { sweepBegun, sweepTopic } from "./sweep.ts";
 import type { TopicSweepResult } from "./sweep.ts";
 import { noTopic } from "./topic-room.ts";
 import type { TopicRoom } from "./topic-room.ts";
@@ -47,6 +48,9 @@ export interface Neighbours {
 
 /** How often idle consumers look whether the log is to be trimmed, in ms. */
 const TRIM_MS = 60_000;
+
+/** How often consumers of a pattern look after all the topics that it matches, in ms. */
+const FEEDS_MS = 10_000;
 
 export class Topic implements Feed {
   readonly name: string;
@@ -64,9 +68,15 @@ export class Topic implements Feed {
   readonly #putter: Putter;
   #demanding: { readonly intake: Intake; readonly putter: Putter } | undefined;
   #trimmedMs: number;
+  #feedsMs = Number.NEGATIVE_INFINITY;
+  #told = "";
 
   constructor(room: TopicRoom, neighbours: Neighbours) {
-    const warn: Warn = (line) => this.warn(line);
+    const warn: Warn = (line) => {
+      // What cannot be finished is met again at each look.
+      if (line !== this.#told) this.warn(line);
+      this.#told = line;
+    };
     this.name = room.name;
     this.room = room;
     this.log = new Log(room);
@@ -132,8 +142,8 @@ export class Topic implements Feed {
   }
 
   /**
-   * Makes a subscription: a queue that gets every message published from now on, and what the log keeps
-   * where it is to begin earlier. Returns with how many of these it begins; undefined where it is there.
+   * Makes a subscription, which gets what is published from now on, and what the log keeps where it is
+   * to begin earlier. Returns with how many of these it begins; undefined where it is there.
    */
   async subscribe(
     name: string,
@@ -197,7 +207,9 @@ export class Topic implements Feed {
   /** The names of all subscriptions that hear it, those to patterns included; sorted. */
   async subscriptions(): Promise<string[]> {
     const names: string[] = [];
-    for (const { name, queue } of await this.#audience.members()) {
+    for (const { name, queue, live } of await this.#audience.members()) {
+      // Nobody can name it yet.
+      if (live !== undefined) continue;
       const isMade = await ignore(() => this.room.fs.lstat(queue.room.layout.settings), "ENOENT");
       if (isMade) names.push(name);
     }
@@ -233,7 +245,7 @@ export class Topic implements Feed {
   /** Finishes or undoes what dead publishers left; returns how much that was. */
   async recover(): Promise<number> {
     const { finished, undone } = await this.#recovery.run();
-    const swept = await sweepDrafts(this.#intake);
+    const swept = (await sweepDrafts(this.#intake)) + (await sweepBegun(this.room));
     const nowMs = this.room.disk.clock.monotonicMs();
     if (nowMs - this.#trimmedMs > TRIM_MS && !this.room.isPattern) {
       this.#trimmedMs = nowMs;
@@ -252,8 +264,20 @@ export class Topic implements Feed {
 
   /** The same for all that its subscriptions hear. */
   async recoverFeeds(): Promise<number> {
-    let recovered = this.room.isPattern ? await this.recover() : 0;
-    for (const feed of await this.feeds()) recovered += await feed.recover();
+    let recovered = await this.recover();
+    const nowMs = this.room.disk.clock.monotonicMs();
+    if (!this.room.isPattern || nowMs - this.#feedsMs < FEEDS_MS) return recovered;
+    this.#feedsMs = nowMs;
+    let failure: unknown;
+    for (const feed of await this.feeds()) {
+      await this.room.breathe();
+      try {
+        recovered += await feed.recover();
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    if (failure !== undefined) throw failure;
     return recovered;
   }
 

@@ -11,8 +11,9 @@
 import { ignore, listIfThere } from "../disk/durable.ts";
 import type { Warn } from "../queue/aside.ts";
 import type { Audience, Member } from "./audience.ts";
-import { dropTicket, placesOf } from "./fan-out.ts";
-import type { Planted } from "./fan-out.ts";
+import { dropTicket } from "./fan-out.ts";
+import { placesOf } from "./planted.ts";
+import type { Planted } from "./planted.ts";
 import { parseLink } from "./ticket.ts";
 import type { Ticket } from "./ticket.ts";
 import type { TopicRoom } from "./topic-room.ts";

@@ -43,39 +43,39 @@ describe("a recovery that dies at any call", () => {
   test("undoes or finishes a publish", async () => {
     const verb = { settings: KEEP_ALL, life: recoverAll, aheadMs: AFTER_STAGING_MS };
     expect(await everyRecovery(publish(["one"]), verb)).toEqual([
-      [41, 45],
-      [42, 46],
-      [43, 47],
-      [53, 57],
-      [47, 51],
-      [41, 45],
-      [9, 9],
+      [45, 53],
+      [46, 54],
+      [47, 55],
+      [57, 61],
+      [51, 55],
+      [45, 49],
+      [13, 13],
     ]);
   });
 
   test("finishes a publish with a dedup key", async () => {
     const verb = { life: recoverAll, aheadMs: AFTER_STAGING_MS, isStraying: true };
     expect(await everyRecovery(publishOnce, verb)).toEqual([
-      [106, 110],
-      [107, 111],
-      [108, 112],
-      [47, 51],
-      [41, 45],
-      [35, 39],
-      [9, 9],
+      [98, 106],
+      [99, 107],
+      [100, 108],
+      [51, 55],
+      [45, 49],
+      [39, 43],
+      [13, 13],
     ]);
   });
 
   test("undoes or finishes a replay", async () => {
     const verb = { ...withLog, life: recoverAll, aheadMs: AFTER_REPLAY_MS };
     expect(await everyRecovery(replay(ALL, ["one", "two"]), verb)).toEqual([
-      [30, 34],
-      [31, 35],
-      [32, 36],
-      [43, 47],
-      [42, 46],
-      [29, 33],
-      [9, 9],
+      [34, 44],
+      [35, 45],
+      [36, 46],
+      [47, 52],
+      [46, 51],
+      [33, 38],
+      [13, 13],
     ]);
   });
 });

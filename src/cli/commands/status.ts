@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 
 import { SpoolError } from "../../errors.ts";
+import { isPattern } from "../../names.ts";
 import type { Spool } from "../../spool.ts";
 import { statsOf } from "../../stats/queue-stats.ts";
 import type { QueueStats } from "../../stats/queue-stats.ts";
@@ -55,9 +56,12 @@ function parseInterval(text: string): number {
 
 async function status(context: Context, words: readonly string[], options: Options): Promise<void> {
   const names = words.map(parseQueueOrTopic);
+  const isNamed = names.length > 0;
   const spool = await context.open(options);
   if (options.watch === undefined) {
-    await context.write(render(context, await collect(spool, names), options, false));
+    await context.write(
+      render(context, await collect(spool, names), options, { isNamed, isStream: false }),
+    );
     return;
   }
   const everyMs = options.watch === true ? 2000 : options.watch;
@@ -66,7 +70,7 @@ async function status(context: Context, words: readonly string[], options: Optio
   const restore = onSignals(stop);
   const isScreen = context.outputOf(options) === "human" && (await context.isTerminal(1));
   while (!stop.signal.aborted) {
-    const text = render(context, await collect(spool, names), options, true);
+    const text = render(context, await collect(spool, names), options, { isNamed, isStream: true });
     await context.write(isScreen ? `\x1b[H\x1b[2J${text}` : text);
     await pause(everyMs, stop.signal);
   }
@@ -96,17 +100,20 @@ async function wanted(spool: Spool, names: readonly string[]): Promise<string[]>
   const queues = new Set(await spool.queueNames());
   const all: string[] = [];
   for (const name of names) {
+    if (!topics.has(name) && isPattern(name.split("/")[0] ?? "") && !name.includes("/")) {
+      throw new SpoolError("NO_TOPIC", `nobody has subscribed to ${name}`);
+    }
     if (queues.has(name) || !topics.has(name)) all.push(name);
     if (topics.has(name)) all.push(...(await (await spool.topic(name)).subscriptions()));
   }
-  return all;
+  return [...new Set(all)];
 }
 
 function render(
   context: Context,
   stats: readonly QueueStats[],
   options: Options,
-  isStream: boolean,
+  { isNamed, isStream }: { readonly isNamed: boolean; readonly isStream: boolean },
 ): string {
   const output = context.outputOf(options);
   if (output === "json") {
@@ -114,7 +121,7 @@ function render(
     return `${JSON.stringify({ ...at, queues: stats.map(toJson) })}\n`;
   }
   if (output === "plain") return plain(HEAD, stats.map(toPlain));
-  if (stats.length === 0) return "No queues yet. Try: spool put hello -m world\n";
+  if (stats.length === 0 && !isNamed) return "No queues yet. Try: spool put hello -m world\n";
   return table(HEAD, stats.map(toRow));
 }
 

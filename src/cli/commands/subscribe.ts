@@ -58,6 +58,9 @@ async function subscribe(
   options: Options,
 ): Promise<void> {
   const filter = options.filter ?? "";
+  if (filter !== "" && words.some((word) => word.startsWith("filter="))) {
+    throw new SpoolError("USAGE", "--filter and filter= exclude each other");
+  }
   const settings = {
     ...DEFAULT_SETTINGS,
     ...parseWords(SUBSCRIPTION_SETTINGS, words),
@@ -81,8 +84,15 @@ async function subscribe(
   }
 }
 
+/** Clocks differ. */
+const SKEW_MS = 60_000;
+
 function parseFrom(text: string): "now" | "start" | number {
-  return text === "now" || text === "start" ? text : parseTimeMs(text, Date.now());
+  if (text === "now" || text === "start") return text;
+  const atMs = parseTimeMs(text, Date.now());
+  if (atMs > Date.now() + SKEW_MS)
+    throw new SpoolError("BAD_VALUE", `--from ${text} is yet to come`);
+  return atMs;
 }
 
 /** To subscribe again is no error, unless it was to change something. */

@@ -5,6 +5,7 @@ import { SpoolError } from "../../errors.ts";
 import { describeSettings } from "../../queue/settings-file.ts";
 import { DEFAULT_TOPIC_SETTINGS, TOPIC_SETTINGS } from "../../topic/settings.ts";
 import type { Topic } from "../../topic/topic.ts";
+import { noTopic } from "../../topic/topic-room.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count, formatAge, formatSize, plain, table } from "../format.ts";
 import { command, examples, noun, parseTopic, parseTopicOrPattern } from "../options.ts";
@@ -120,6 +121,7 @@ async function show(context: Context, name: string, options: GlobalOptions): Pro
   const settings = describeSettings(TOPIC_SETTINGS, await topic.settings());
   const { batches, messages, bytes, oldestMs } = await topic.logTally();
   const subscriptions = await topic.subscriptions();
+  if (topic.room.isPattern && subscriptions.length === 0) throw noTopic(name);
   const output = context.outputOf(options);
   const ageMs = batches === 0 ? undefined : (await topic.room.nowToLook()) - oldestMs;
   if (output === "json") {
