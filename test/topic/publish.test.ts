@@ -15,7 +15,9 @@ describe("publish", () => {
     const { id, duplicate } = await topics.logs.publish("hello", { headers: { kind: "x" } });
     expect(duplicate).toBe(false);
     for (const queue of queues) {
-      expect(await readyIn(queue)).toEqual([{ id, body: "hello", headers: { topic: "logs", kind: "x" } }]);
+      expect(await readyIn(queue)).toEqual([
+        { id, body: "hello", headers: { topic: "logs", kind: "x" } },
+      ]);
     }
   });
 
@@ -79,7 +81,9 @@ describe("publish", () => {
         for (const [at, queue] of queues.entries()) {
           const takes = parseFilter(filters[at]!);
           const wanted = sent.flatMap(({ headers: own, body }, index) =>
-            takes(own) ? [{ id: results[index]!.id, headers: { topic: "logs", ...own }, body }] : [],
+            takes(own)
+              ? [{ id: results[index]!.id, headers: { topic: "logs", ...own }, body }]
+              : [],
           );
           expect(await readyIn(queue)).toEqual(wanted);
           expect(await drain(queue)).toEqual(wanted.map(({ body }) => body));
