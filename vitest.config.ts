@@ -6,5 +6,7 @@ export default defineConfig({
     globalSetup: ["test/helpers/build.ts"],
     testTimeout: 90_000,
     hookTimeout: 90_000,
+    // Machines are noisy: what is awaited may take its time, what is wrong stays wrong.
+    expect: { poll: { timeout: 15_000 } },
   },
 });

@@ -213,7 +213,7 @@ const tighter = (one: number, other: number): number =>
 function undone(topic: string, cause?: unknown): SpoolError {
   return new SpoolError(
     "TRY_AGAIN",
-    `topic ${topic}: the publish took too long and was undone, or the topic was removed; nobody got it`,
+    `topic ${topic}: the publish took too long and was undone; nobody got it`,
     "Publish it again.",
     { cause },
   );

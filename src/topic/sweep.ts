@@ -28,7 +28,6 @@ import type { Recovery } from "./recover.ts";
 import { removeEmptyPattern } from "./subscribe.ts";
 import type { Feed } from "./fill.ts";
 import { parseLink, parseTicket } from "./ticket.ts";
-import { noTopic } from "./topic-room.ts";
 import type { TopicRoom } from "./topic-room.ts";
 
 /** By then a publish to a topic that was removed has ended, in ms. */
@@ -61,7 +60,9 @@ export interface TopicParts {
 export async function sweepTopic(parts: TopicParts): Promise<TopicSweepResult> {
   const { room, log, recovery, delivery } = parts;
   // One that is there by half is made whole; one that was removed stays so.
-  if (!(await ignore(() => room.fs.lstat(room.layout.root), "ENOENT"))) throw noTopic(room.name);
+  if (!(await ignore(() => room.fs.lstat(room.layout.root), "ENOENT"))) {
+    return { finished: 0, undone: 0, strays: 0, keys: 0, trimmed: 0 };
+  }
   const { dedupWindowMs } = await room.settingsOrCreate();
   await room.mend();
   await room.readClock();

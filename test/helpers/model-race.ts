@@ -112,6 +112,11 @@ export class Interleaved {
         this.#waiting.splice(0, this.#waiting.length, ...left);
         this.#kill = undefined;
       }
+      // Who breathes lets a turn of the event loop pass, or two.
+      for (let turns = 0; turns < 20 && this.#waiting.length === 0; turns++) {
+        if (this.#running.size === 0) break;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       if (this.#waiting.length === 0) break;
       const [call] = this.#waiting.splice(Math.floor(this.#random() * this.#waiting.length), 1);
       this.#calls++;

@@ -48,7 +48,7 @@ class Gc {
     // A name of nothing is said to be one of no queue.
     const isQueue = (name: string): boolean => allQueues.includes(name) || !topics.includes(name);
     const queues = isAll ? allQueues : names.filter(isQueue);
-    const how = { isOne: !isAll && queues.length + topics.length === 1, isAll };
+    const how = { isOne: queues.length + topics.length === 1, isAll };
     // Topics first: what they finish is in the queues then.
     for (const name of topics) await this.#each(name, how, () => this.#topic(spool, name));
     for (const name of queues) await this.#each(name, how, () => this.#queue(spool, name));
@@ -75,9 +75,10 @@ class Gc {
       await act();
     } catch (thrown) {
       const error = fromErrno(thrown);
-      if (isOne || !(error instanceof SpoolError)) throw thrown;
+      if (!(error instanceof SpoolError)) throw thrown;
       // Removed since it was listed.
       if (isAll && /^NO_(QUEUE|TOPIC)$/.test(error.code)) return;
+      if (isOne) throw thrown;
       this.#context.say(`${name}: ${error.message}  [${error.code}]`);
       this.#context.exitCode = error.exitCode;
     }
