@@ -206,8 +206,17 @@ async function isDirectory({ fs }: TopicRoom, path: string): Promise<boolean> {
 /** A backup that leaves out empty directories must not cost a subscription its messages. */
 export async function makeIncoming(room: TopicRoom, incoming: string): Promise<void> {
   if (await isDirectory(room, incoming)) return;
-  await setAside(room, incoming, "not a directory", () => {});
-  await ignore(() => makeDirectory(room.fs, incoming), "ENOENT", "ENOTDIR");
+  await ignore(
+    async () => {
+      if (await makeDirectory(room.fs, incoming)) return;
+      // Something else has its name; or another publisher has made it at this moment.
+      if (await isDirectory(room, incoming)) return;
+      await setAside(room, incoming, "not a directory", () => {});
+      await makeDirectory(room.fs, incoming);
+    },
+    "ENOENT",
+    "ENOTDIR",
+  );
 }
 
 function isSame(one: FileStat, other: FileStat): boolean {

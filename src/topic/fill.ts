@@ -16,7 +16,7 @@ import { history, plant, SubscriptionGoneError } from "./history.ts";
 import type { HistorySource } from "./history.ts";
 import { incomingOf } from "./layout.ts";
 import type { Log, LogEntry } from "./log.ts";
-import { parseTicket } from "./ticket.ts";
+import { parseLink, parseTicket } from "./ticket.ts";
 import type { TopicRoom } from "./topic-room.ts";
 
 /** A topic whose messages a subscription gets: itself, or each that a pattern matches. */
@@ -24,6 +24,10 @@ export interface Feed {
   readonly room: TopicRoom;
   readonly log: Log;
   recover(): Promise<number>;
+}
+
+interface Committed extends LogEntry {
+  readonly tag: string;
 }
 
 /** How often to look whether others are done, in ms. */
@@ -41,7 +45,7 @@ export class Fill {
   readonly #settings: QueueSettings;
   readonly #warn: Warn;
   /** What is committed and stays so, by batch. */
-  readonly #stuck = new Map<string, LogEntry>();
+  readonly #stuck = new Map<string, Committed>();
 
   /** @param queue  the subscription where it is now, in filling/. */
   constructor(room: TopicRoom, queue: Queue, settings: QueueSettings, warn: Warn) {
@@ -78,6 +82,7 @@ export class Fill {
       settings: this.#settings,
       filter: parseFilter(this.#settings.filter),
     };
+    await this.#leaveWhatComes(reader.incoming);
     const tag = disk.ids.next(await this.#room.now());
     const parts = history(this.#room, this.#sources(feeds), reader, tag, { sinceMs }, this.#warn);
     let messages = 0;
@@ -99,6 +104,18 @@ export class Fill {
     }
     await syncDirectory(fs, layout.ready);
     return messages;
+  }
+
+  /**
+   * What has a link here will be made visible by whoever finishes it. All links were there before the
+   * commit; one that is not in incoming/ any more is in ready/, where step 5 finds it.
+   */
+  async #leaveWhatComes(incoming: string): Promise<void> {
+    if (this.#stuck.size === 0) return;
+    const names = await listIfThere(this.#room.fs, incoming);
+    for (const [batch, { tag }] of this.#stuck) {
+      if (names.some((name) => parseLink(name)?.tag === tag)) this.#stuck.delete(batch);
+    }
   }
 
   /** What is stuck, then the logs without what was taken before it got there. */
@@ -142,14 +159,14 @@ export class Fill {
    * The batches that are in staging/ or in committed/, listed in the order in which they go; those that
    * are in committed/ with their place.
    */
-  async #underWay({ room: { fs, layout } }: Feed): Promise<Map<string, LogEntry | undefined>> {
-    const batches = new Map<string, LogEntry | undefined>();
+  async #underWay({ room: { fs, layout } }: Feed): Promise<Map<string, Committed | undefined>> {
+    const batches = new Map<string, Committed | undefined>();
     for (const directory of [layout.staging, layout.committed]) {
       for (const name of await listIfThere(fs, directory)) {
-        const slice = parseTicket(name)?.slice;
+        const { slice, tag = "" } = parseTicket(name) ?? {};
         if (slice === undefined) continue;
-        const isCommitted = directory === layout.committed;
-        batches.set(slice.batch, isCommitted ? { path: `${directory}/${name}`, slice } : undefined);
+        const committed = { path: `${directory}/${name}`, slice, tag };
+        batches.set(slice.batch, directory === layout.committed ? committed : undefined);
       }
     }
     return batches;
