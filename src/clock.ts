@@ -6,6 +6,20 @@
  * this process's monotonic clock, which nobody can step.
  */
 
+/** Changes closer together than this may have one mtime, in ms. */
+const TICK_MS = 50;
+
+/** The same where mtimes are in whole seconds (ext3, ext4 with small inodes), or two (FAT). */
+const COARSE_TICK_MS = 3000;
+
+/**
+ * True where what was read at `nowMs` of a file or directory with this mtime can be kept: a later
+ * change would have another mtime.
+ */
+export function isQuietAt(nowMs: number, mtimeMs: number): boolean {
+  return mtimeMs + (mtimeMs % 1000 === 0 ? COARSE_TICK_MS : TICK_MS) < nowMs;
+}
+
 /** Milliseconds that only ever go forward; their zero means nothing. */
 export type MonotonicMs = () => number;
 

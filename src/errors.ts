@@ -76,7 +76,23 @@ export function leaseLost(what: string, cause?: unknown): SpoolError {
 }
 
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && "code" in error && codes.includes(error.code as string);
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    codes.includes(codeOf(error as NodeJS.ErrnoException))
+  );
+}
+
+/** True for an error of a system call. */
+export function isOfSystem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error;
+}
+
+/** By number: libuv has no name for these, and says UNKNOWN or "Unknown system error -122". Linux's numbers. */
+const NAMELESS: Readonly<Record<number, string>> = { [-122]: "EDQUOT", [-116]: "ESTALE" };
+
+function codeOf({ code = "", errno = 0 }: NodeJS.ErrnoException): string {
+  return /^unknown/i.test(code) ? (NAMELESS[errno] ?? code) : code;
 }
 
 const ERRNO: Readonly<Record<string, readonly [SpoolErrorCode, string, string]>> = {
@@ -95,10 +111,9 @@ const ERRNO: Readonly<Record<string, readonly [SpoolErrorCode, string, string]>>
 
 /** Turns an error of a system call into a SpoolError that names the path; others pass unchanged. */
 export function fromErrno(error: unknown): unknown {
-  if (error instanceof SpoolError || !(error instanceof Error) || !("syscall" in error)) {
-    return error;
-  }
-  const { code = "", path, dest } = error as NodeJS.ErrnoException & { dest?: string };
+  if (error instanceof SpoolError || !isOfSystem(error)) return error;
+  const { path, dest } = error as typeof error & { dest?: string };
+  const code = codeOf(error);
   const known: readonly [SpoolErrorCode, string, string] = ERRNO[code] ?? [
     "IO",
     `${String(error.syscall)} failed (${code || error.message})`,

@@ -16,7 +16,7 @@ import { NAME_BYTES } from "./limits.ts";
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const WORD = /^[A-Za-z0-9_-]*$/;
 
-const isName = (name: string): boolean => NAME.test(name) && name.length <= NAME_BYTES;
+export const isName = (name: string): boolean => NAME.test(name) && name.length <= NAME_BYTES;
 
 export const isPattern = (topic: string): boolean => /[*#]/.test(topic);
 

@@ -21,14 +21,15 @@ import { isErrno, SpoolError } from "./errors.ts";
 import { FORMAT } from "./limits.ts";
 import { IdSource } from "./message/id.ts";
 import {
-  checkName,
   checkQueueName,
   checkTopicName,
+  isName,
   isPattern,
   pathOfQueue,
   pathOfTopic,
   topicOfDirectory,
 } from "./names.ts";
+import type { Finding } from "./queue/finding.ts";
 import { Queue } from "./queue/queue.ts";
 import { clearRemoved } from "./queue/remove.ts";
 import { Room } from "./queue/room.ts";
@@ -166,14 +167,6 @@ export class Spool {
   }
 }
 
-function isName(name: string): boolean {
-  try {
-    return checkName(name) === name;
-  } catch {
-    return false;
-  }
-}
-
 /**
  * Opens the spool in a directory.
  *
@@ -195,8 +188,9 @@ export async function openSpool(options: OpenOptions): Promise<Spool> {
       );
     }
     const made = await makeDirectories(fs, dir);
-    await writeSpoolFile(fs, dir, file);
+    // Last, because it is what says that the spool is there: whoever sees it need not sync the rest.
     for (const path of made) await syncDirectory(fs, dirname(path));
+    await writeSpoolFile(fs, dir, file);
   }
   const random = parts.random ?? Math.random;
   const disk: Disk = {
@@ -208,6 +202,23 @@ export async function openSpool(options: OpenOptions): Promise<Spool> {
     random,
   };
   return new Spool(dir, disk);
+}
+
+/**
+ * Opens a spool that may not be one any more: a spool.json that is missing, or says nothing, is made anew.
+ *
+ * @param moved          told where the old one was moved to.
+ * @throws NO_SPOOL      nothing there looks like one.
+ * @throws NEWER_FORMAT  a newer dirspool made it; nothing was touched.
+ */
+export async function openToRepair(
+  dir: string,
+  moved: Set<string>,
+): Promise<{ readonly spool: Spool; readonly finding: Finding | undefined }> {
+  const { mendSpoolFile } = await import("./topic/verify-spool.ts");
+  const finding = await mendSpoolFile(new NodeFileSystem({ blocking: true }), resolve(dir), moved);
+  const create = finding !== undefined;
+  return { spool: await openSpool({ dir, create, blocking: true }), finding };
 }
 
 async function isSpool(fs: FileSystem, dir: string, file: string): Promise<boolean> {

@@ -13,8 +13,7 @@
  */
 import { dirname } from "node:path";
 
-import { isErrno } from "../errors.ts";
-import { BLOCK_BYTES } from "../limits.ts";
+import { isErrno, isOfSystem, SpoolError } from "../errors.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { FileSystemKind } from "./kind.ts";
 
@@ -32,7 +31,10 @@ export async function writeAll(
 ): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     const at = position === null ? null : position + done;
-    done += await fs.write(fd, done === 0 ? bytes : bytes.subarray(done), at);
+    const count = await fs.write(fd, done === 0 ? bytes : bytes.subarray(done), at);
+    if (count === 0)
+      throw new SpoolError("IO", "the disk takes no more bytes, and does not say why");
+    done += count;
   }
 }
 
@@ -66,6 +68,33 @@ export async function readFile(fs: FileSystem, path: string, limit: number): Pro
 
 export async function syncDirectory(fs: FileSystem, path: string): Promise<void> {
   const fd = await fs.open(path, "directory");
+  try {
+    await fs.sync(fd);
+  } finally {
+    await fs.close(fd);
+  }
+}
+
+/**
+ * Makes the names of files in a directory last, of files whose bytes are safe already.
+ *
+ * By an fsync of the directory; on btrfs by one of each file. There, one of the directory writes down its
+ * names and not that they have left another directory; or that they have left it, and not the names that
+ * the same files have been given in a directory that is new: after a power cut they are there twice, or not at all.
+ */
+export async function syncNames({ fs, kind }: Durability, directory: string): Promise<void> {
+  if (kind.ordered || !kind.oneSync) {
+    await syncDirectory(fs, directory);
+    return;
+  }
+  for (const name of await fs.list(directory)) {
+    await ignore(() => syncFile(fs, `${directory}/${name}`), "ENOENT", "ELOOP");
+  }
+}
+
+/** Syncs a file that is not open. */
+export async function syncFile(fs: FileSystem, path: string): Promise<void> {
+  const fd = await fs.open(path, "read");
   try {
     await fs.sync(fd);
   } finally {
@@ -123,62 +152,45 @@ export async function replaceFile(
     await writeAll(fs, fd, bytes, 0);
     // Always the careful order: a rename over an old file may else leave neither old nor new.
     await fs.sync(fd);
-    await fs.rename(draft, path);
+    await moveOver(disk, fd, draft, path);
+    if (disk.kind.oneSync) await fs.sync(fd);
   } catch (error) {
     await ignore(fs.unlink.bind(fs, draft), "ENOENT");
     throw error;
   } finally {
     await fs.close(fd);
   }
-  await syncDirectory(fs, dirname(path));
+  if (!disk.kind.oneSync) await syncDirectory(fs, dirname(path));
 }
 
-/** What link(2) says where a file system has no (more) links for a file. */
-export const NO_MORE_LINKS = ["EMLINK", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EXDEV"] as const;
-
-/**
- * Links `from` to `to`, a name that only this caller can make. Where the file system has no (more)
- * links for it, `to` is a copy: of a file that never changes, one is as good as the other.
- *
- * @throws ENOENT, and what the disk throws.
- */
-export async function linkOrCopy(
-  fs: FileSystem,
-  from: string,
-  to: string,
-  draft: string,
-): Promise<void> {
+/** Renames the open file `from` to a name that others may make as well. */
+async function moveOver(disk: Durability, fd: number, from: string, to: string): Promise<void> {
+  const { fs, kind } = disk;
   try {
-    await fs.link(from, to);
+    await fs.rename(from, to);
   } catch (error) {
-    // A link whose reply was lost and that was sent again.
-    if (isErrno(error, "EEXIST")) return;
-    if (!isErrno(error, ...NO_MORE_LINKS)) throw error;
-    await copyFile(fs, from, draft);
-    await fs.rename(draft, to);
+    if (!kind.shared || !isErrno(error, "ENOENT")) throw error;
+    // It worked, and its reply was lost, where the file is there.
+    let isDone = false;
+    await ignore(async () => {
+      isDone = (await fs.lstat(to)).inode === (await fs.stat(fd)).inode;
+    }, "ENOENT");
+    if (!isDone) throw error;
   }
 }
 
-/** Copies a file that never changes, and syncs the copy. @throws EEXIST, and what the disk throws. */
-export async function copyFile(fs: FileSystem, from: string, to: string): Promise<void> {
-  const source = await fs.open(from, "read");
-  const target = await fs.open(to, "create");
+/** Does what nothing depends on any more; where the disk fails, that has nothing to add. */
+export async function quietly(act: () => unknown): Promise<void> {
   try {
-    const block = Buffer.allocUnsafe(BLOCK_BYTES);
-    for (let at = 0; ;) {
-      const count = await readAll(fs, source, block, at);
-      if (count === 0) break;
-      await writeAll(fs, target, block.subarray(0, count), at);
-      at += count;
-    }
-    await fs.sync(target);
+    await act();
   } catch (error) {
-    await ignore(() => fs.unlink(to), "ENOENT");
-    throw error;
-  } finally {
-    await fs.close(source);
-    await fs.close(target);
+    if (!isOfSystem(error)) throw error;
   }
+}
+
+/** Closes what was synced, only read, or is given up. The descriptor is closed in any case. */
+export async function closeQuietly(fs: FileSystem, fd: number): Promise<void> {
+  await quietly(() => fs.close(fd));
 }
 
 /** Makes a directory; true where it was not there before. */
@@ -190,6 +202,19 @@ export async function makeDirectory(fs: FileSystem, path: string): Promise<boole
     if (isErrno(error, "EEXIST")) return false;
     throw error;
   }
+}
+
+/** False of what is something else, a symbolic link included, and where nothing is. */
+export async function isDirectory(fs: FileSystem, path: string): Promise<boolean> {
+  let isOne = false;
+  await ignore(
+    async () => {
+      isOne = (await fs.lstat(path)).kind === "directory";
+    },
+    "ENOENT",
+    "ENOTDIR",
+  );
+  return isOne;
 }
 
 /** Makes a directory and its missing parents; returns what was made, innermost first. */

@@ -54,7 +54,7 @@ export interface FileSystem {
   unlink(path: string): Awaitable<void>;
   mkdir(path: string): Awaitable<void>;
   rmdir(path: string): Awaitable<void>;
-  /** utimes(2) with this time for both. */
+  /** lutimes(3) with this time for both: never through a symbolic link. */
   touch(path: string, atMs: number): Awaitable<void>;
   space(path: string): Awaitable<DiskSpace>;
 }

@@ -9,6 +9,7 @@
  * with the disk's clock instead, so that all hosts agree on a lock's age.
  */
 import { leaseLost } from "../errors.ts";
+import { makeDirectory } from "./durable.ts";
 import type { Awaitable, FileSystem } from "./file-system.ts";
 
 type Callback<T = void> = (error: unknown, value?: T) => void;
@@ -25,7 +26,8 @@ class StampingFileSystem {
   }
 
   mkdir = (path: string, done: Callback): void => {
-    settle(async () => this.#fs.mkdir(path), done);
+    // Its name is used once: one that is there was made by us, and the reply was lost.
+    settle(async () => void (await makeDirectory(this.#fs, path)), done);
   };
 
   rmdir = (path: string, done: Callback): void => {

@@ -110,7 +110,7 @@ export class NodeFileSystem implements FileSystem {
   }
 
   touch(path: string, atMs: number): void {
-    fs.utimesSync(path, atMs / 1000, atMs / 1000);
+    fs.lutimesSync(path, atMs / 1000, atMs / 1000);
   }
 
   space(path: string): DiskSpace {

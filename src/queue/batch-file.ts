@@ -6,7 +6,7 @@
  * in blocks for what is asked. The file stays open meanwhile, so it does not matter what becomes
  * of its name.
  */
-import { readAll } from "../disk/durable.ts";
+import { closeQuietly, readAll } from "../disk/durable.ts";
 import type { FileSystem } from "../disk/file-system.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { BLOCK_BYTES, BUFFER_BYTES, HEADER_BYTES, IN_MEMORY_BYTES } from "../limits.ts";
@@ -70,7 +70,7 @@ export class BatchFile {
       file.checkSlice(slice);
       return file;
     } catch (error) {
-      await fs.close(fd);
+      await closeQuietly(fs, fd);
       throw error;
     }
   }
@@ -105,10 +105,19 @@ export class BatchFile {
 
   /** @throws DamagedError  where the name of the slice says what the batch does not hold. */
   checkSlice(slice: Slice): void {
-    const { count, length } = this.header;
-    if (slice.first + slice.count > count || slice.offset + slice.bytes > length) {
+    const { count, length, framing } = this.header;
+    const { offset } = slice;
+    const [last, end] = [slice.first + slice.count, offset + slice.bytes];
+    if (last > count || end > length) {
       throw new DamagedError(`its name says more than the ${count} messages that it holds`);
     }
+    // Names are under no checksum: one that lies would cut a message, or join two.
+    let isRight = (slice.first === 0) === (offset === 0) && (last === count) === (end === length);
+    if (framing === "lines" && this.#body !== undefined) {
+      isRight &&= offset === 0 || this.#body[offset - 1] === NEWLINE;
+      isRight &&= this.#body[end - 1] === NEWLINE;
+    }
+    if (!isRight) throw new DamagedError("its name does not say where its messages begin and end");
   }
 
   /** One more holder, who will close it too. */
@@ -120,7 +129,7 @@ export class BatchFile {
   async close(): Promise<void> {
     if (--this.#users === 0) {
       this.#body = undefined;
-      await this.#fs.close(this.#fd);
+      await closeQuietly(this.#fs, this.#fd);
     }
   }
 

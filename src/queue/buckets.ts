@@ -13,7 +13,7 @@
  */
 import { dirname } from "node:path";
 
-import { ignore, makeDirectory } from "../disk/durable.ts";
+import { ignore, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { BUCKET_SLICES } from "../limits.ts";
 import { ID_PATTERN } from "../message/id.ts";
@@ -92,6 +92,8 @@ export class Buckets {
   async place(from: string, slice: Slice, bucket?: string): Promise<string | undefined> {
     const { fs, layout } = this.#room;
     let target = bucket ?? (await this.#choose(slice));
+    // It may have been removed as empty, and made again by somebody who has not made it safe yet.
+    if (bucket !== undefined && !this.#room.disk.kind.ordered) await this.#isReal(bucket);
     for (;;) {
       const path = `${layout.bucket(target)}/${formatSlice(slice)}`;
       try {
@@ -113,7 +115,15 @@ export class Buckets {
 
   async #make(bucket: string): Promise<boolean> {
     this.#listedMs = Number.NEGATIVE_INFINITY;
-    return makeDirectory(this.#room.fs, this.#room.layout.bucket(bucket));
+    const isMade = await makeDirectory(this.#room.fs, this.#room.layout.bucket(bucket));
+    await this.#secure();
+    return isMade;
+  }
+
+  /** A message must not get lost with the bucket that it goes to: its name is made safe before. */
+  async #secure(): Promise<void> {
+    const { fs, disk, layout } = this.#room;
+    if (!disk.kind.ordered) await syncDirectory(fs, layout.ready);
   }
 
   async #choose(slice: Slice): Promise<string> {
@@ -145,6 +155,8 @@ export class Buckets {
         this.#listedMs = Number.NEGATIVE_INFINITY;
         return false;
       }
+      // Somebody may have made it just now.
+      await this.#secure();
     } catch (error) {
       // Removed as empty: whoever puts into it makes it again.
       if (!isErrno(error, "ENOENT")) throw error;

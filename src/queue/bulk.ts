@@ -146,6 +146,7 @@ async function movePart(
     if (!(await ignore(() => room.fs.rename(path, claimed), "ENOENT"))) return 0;
     const held = new Held(room, buckets, lease.path, slice);
     await held.split(count, rest.offset);
+    await held.secure();
     const moved = await asMoved(room, to.room, held.slice!);
     return (await to.buckets.place(held.path, moved)) === undefined ? 0 : count;
   } finally {

@@ -163,7 +163,8 @@ export async function expire(room: Room, path: string, slice: Slice, warn: Warn)
     return true;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false;
-    if (!isErrno(error, "EISDIR", "EPERM")) throw error;
+    const isFile = isErrno(error, "EPERM") && (await room.fs.lstat(path)).kind === "file";
+    if (isFile || !isErrno(error, "EISDIR", "EPERM")) throw error;
     await setAside(room, path, "a directory, not a file", warn);
     return false;
   }

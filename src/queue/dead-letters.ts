@@ -14,6 +14,7 @@ import { ignore, readFile } from "../disk/durable.ts";
 import { formatSlice, LAST_MS } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { REASON_SUFFIX } from "./layout.ts";
+import { needDirectory } from "./aside.ts";
 import type { Room } from "./room.ts";
 
 export interface DeathReason {
@@ -41,6 +42,7 @@ export async function bury(
   // Who comes too late leaves the reason alone: it may be that of a letter on its way.
   if (!(await ignore(() => fs.lstat(from), "ENOENT"))) return false;
   const atMs = await room.now();
+  await needDirectory(room, room.layout.dead, () => {});
   await room.replace(`${path}${REASON_SUFFIX}`, `${JSON.stringify({ ...reason, atMs })}\n`);
   if (await ignore(() => fs.rename(from, path), "ENOENT")) return true;
   // Somebody was faster; or, on a shared disk, it worked and the reply was lost. Not so where a
@@ -49,7 +51,7 @@ export async function bury(
   return isBuried && (await ignore(() => fs.lstat(dirname(from)), "ENOENT"));
 }
 
-function isReason(said: unknown): said is DeathReason {
+export function isReason(said: unknown): said is DeathReason {
   if (typeof said !== "object" || said === null) return false;
   if (!("reason" in said) || !("atMs" in said) || typeof said.reason !== "string") return false;
   const { atMs } = said;

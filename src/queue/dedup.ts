@@ -18,7 +18,14 @@
  */
 import { dirname } from "node:path";
 
-import { ignore, listIfThere, makeDirectory, syncDirectory } from "../disk/durable.ts";
+import {
+  ignore,
+  listIfThere,
+  makeDirectory,
+  readAll,
+  renameOnce,
+  syncDirectory,
+} from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { formatSlice, parseSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -61,7 +68,7 @@ export async function commitOnce(
   const keyed = site.draft(`k${hash}.${epochs}.${formatSlice(slice)}.`);
   try {
     if (sync === "disk") await fs.sync(draft.fd);
-    await fs.rename(draft.path, keyed);
+    if (!(await renameOnce(site.disk, draft.path, keyed))) throw removed(site);
     const { inode } = await fs.stat(draft.fd);
     let winner: string | undefined;
     // Whoever looked at a rival that gave way meanwhile looks again.
@@ -72,12 +79,15 @@ export async function commitOnce(
     return winner;
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
-    const message = `${site.name} was removed meanwhile; nothing was put`;
-    throw new SpoolError("TRY_AGAIN", message, "Put it again.", { cause: error });
+    throw removed(site, error);
   } finally {
-    await ignore(() => fs.unlink(draft.path), "ENOENT");
-    await fs.close(draft.fd);
+    await draft.discard();
   }
+}
+
+function removed({ name }: Site, cause?: unknown): SpoolError {
+  const message = `${name} was removed meanwhile; nothing was put`;
+  return new SpoolError("TRY_AGAIN", message, "Put it again.", { cause });
 }
 
 /**
@@ -104,11 +114,21 @@ async function finish(
     if (epoch === next) await unmark(site, `${layout.dedup}/${current}/${hash}`, inode);
     return finishRival(delivery, rival, `${directory}/${hash}`, sync);
   }
+  // A power cut must not leave the message without its markers.
+  if (sync === "disk") await syncMarkers(site, [current, next]);
   const placed = await delivery.deliver(keyed, slice, sync);
   if (sync === "disk") {
     await syncMarker(delivery, `${layout.dedup}/${next}/${hash}`, slice.batch, placed);
   }
   return slice.batch;
+}
+
+/** Where name changes may last in any order: these epochs' markers last first. */
+async function syncMarkers({ fs, disk, layout }: Site, epochs: readonly string[]): Promise<void> {
+  if (disk.kind.oneSync) return;
+  for (const directory of [...epochs.map((epoch) => `${layout.dedup}/${epoch}`), layout.dedup]) {
+    await ignore(() => syncDirectory(fs, directory), "ENOENT");
+  }
 }
 
 /** Links `keyed`, which has this inode, as the marker; returns the inode of what is the marker now. */
@@ -198,7 +218,7 @@ async function idInHeader(site: Site, path: string, inode: number): Promise<stri
   const fd = await site.fs.open(path, "read");
   try {
     if ((await site.fs.stat(fd)).inode !== inode) return undefined;
-    const count = await site.fs.read(fd, start, 0);
+    const count = await readAll(site.fs, fd, start, 0);
     const id = /"id":"([0-9a-z]{26})"/.exec(start.toString("latin1", 0, count))?.[1];
     if (id === undefined) throw new SpoolError("IO", `${path}: not a batch`);
     return id;

@@ -9,7 +9,7 @@
  * is gone. A writer that takes longer than a day gives up by itself, so that whoever cannot ask the
  * process may remove the file at an age that no writer reaches (qmail's rule).
  */
-import { ignore, writeAll } from "../disk/durable.ts";
+import { closeQuietly, quietly, writeAll } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { WRITER_DEADLINE_MS } from "../limits.ts";
 import { encodeHeader, roomForHeader } from "../message/batch.ts";
@@ -83,7 +83,12 @@ export class Draft {
   static async create(site: Site, prefix = ""): Promise<Draft> {
     const path = site.draft(prefix);
     const fd = await openDraft(site, path);
-    site.disk.clock.observe((await site.fs.stat(fd)).mtimeMs);
+    try {
+      site.disk.clock.observe((await site.fs.stat(fd)).mtimeMs);
+    } catch (error) {
+      await discardFile(site, path, fd);
+      throw error;
+    }
     return new Draft(site, path, fd);
   }
 
@@ -177,8 +182,12 @@ export class Draft {
 
   /** Gives it up: nothing is left of it. */
   async discard(): Promise<void> {
-    const { fs } = this.#site;
-    await ignore(() => fs.unlink(this.#path), "ENOENT");
-    await fs.close(this.#fd);
+    await discardFile(this.#site, this.#path, this.#fd);
   }
+}
+
+/** Best effort: what stays is for the sweeper, and what the caller has to tell is another matter. */
+async function discardFile({ fs }: Site, path: string, fd: number): Promise<void> {
+  await quietly(() => fs.unlink(path));
+  await closeQuietly(fs, fd);
 }

@@ -17,7 +17,8 @@
  * whoever takes the lease over drops it first.
  */
 import { ring } from "../disk/bell.ts";
-import { ignore, linkOrCopy, renameOnce, syncDirectory } from "../disk/durable.ts";
+import { linkOrCopy } from "../disk/copy.ts";
+import { ignore, quietly, renameOnce, syncDirectory } from "../disk/durable.ts";
 import { isErrno, leaseLost } from "../errors.ts";
 import { formatSlice, partOf, withAttempt } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -33,9 +34,22 @@ export class Held {
   /** The bucket that it came from: what goes back unchanged goes there. */
   readonly #bucket: string | undefined;
   #slice: Slice | undefined;
+  /** It was linked from a whole, which may still be at its old name after a power cut. */
+  #isUnsure: boolean;
 
-  /** @param lease  the path of the lease's directory. */
-  constructor(room: Room, buckets: Buckets, lease: string, slice: Slice, bucket?: string) {
+  /**
+   * @param lease     the path of the lease's directory.
+   * @param isUnsure  it may have been split off, by somebody who did not sync that.
+   */
+  constructor(
+    room: Room,
+    buckets: Buckets,
+    lease: string,
+    slice: Slice,
+    bucket?: string,
+    isUnsure = false,
+  ) {
+    this.#isUnsure = isUnsure;
     this.#room = room;
     this.#buckets = buckets;
     this.#lease = lease;
@@ -56,8 +70,8 @@ export class Held {
   async ack(count: number, next: number): Promise<void> {
     const slice = this.#held();
     if (count >= slice.count) {
-      this.#slice = undefined;
       await this.#remove(this.#pathOf(slice));
+      this.#slice = undefined;
       return;
     }
     const rest = restOf(slice, count, next);
@@ -72,9 +86,9 @@ export class Held {
     const slice = this.#held();
     const head = headOf(slice, count, next);
     const rest = restOf(slice, count, next);
-    await this.#link(slice, head);
-    await this.#place(slice, rest, this.#bucket);
+    await this.#linked(slice, head, () => this.#place(slice, rest, this.#bucket));
     this.#slice = head;
+    this.#isUnsure = true;
     await ring(this.#room.fs, this.#room.layout.bell);
     return rest;
   }
@@ -84,12 +98,13 @@ export class Held {
     const slice = this.#held();
     const head = headOf(slice, 1, next);
     const rest = restOf(slice, 1, next);
-    await this.#link(slice, head);
-    if (!(await renameOnce(this.#room.disk, this.#pathOf(slice), this.#pathOf(rest)))) {
-      throw this.#lostNow();
-    }
+    await this.#linked(slice, head, async () => {
+      if (!(await renameOnce(this.#room.disk, this.#pathOf(slice), this.#pathOf(rest)))) {
+        throw this.#lostNow();
+      }
+    });
     this.#slice = rest;
-    return new Held(this.#room, this.#buckets, this.#lease, head, this.#bucket);
+    return new Held(this.#room, this.#buckets, this.#lease, head, this.#bucket, true);
   }
 
   /** The first message goes back, visible at `visibleMs`; `isCounted` where this was an attempt. */
@@ -98,26 +113,32 @@ export class Held {
     const head = headOf(slice, 1, next);
     // Before anything is linked: a time that cannot be kept is refused here.
     formatSlice({ ...head, visibleMs });
-    const rest = await this.#linkRest(slice, next);
     const back = { ...(isCounted ? withAttempt(head) : head), visibleMs };
-    await this.#place(slice, back);
+    const rest = slice.count === 1 ? undefined : restOf(slice, 1, next);
+    await this.#linked(slice, rest, () => this.#place(slice, back));
     this.#slice = rest;
+    this.#isUnsure = true;
     await ring(this.#room.fs, this.#room.layout.bell);
   }
 
   /** The first message becomes a dead letter, after one more attempt where `isCounted`. */
   async reject(next: number, reason: Omit<DeathReason, "atMs">, isCounted: boolean): Promise<void> {
     const slice = this.#held();
-    const rest = await this.#linkRest(slice, next);
+    const rest = slice.count === 1 ? undefined : restOf(slice, 1, next);
     const head = headOf(slice, 1, next);
     const letter = isCounted ? withAttempt(head) : head;
-    if (!(await bury(this.#room, this.#pathOf(slice), letter, reason))) throw this.#lostNow();
+    await this.#linked(slice, rest, async () => {
+      await this.secure();
+      if (!(await bury(this.#room, this.#pathOf(slice), letter, reason))) throw this.#lostNow();
+    });
     this.#slice = rest;
+    this.#isUnsure = true;
   }
 
   /** All of it, as it is, becomes dead letters: its file is damaged. */
   async bury(reason: Omit<DeathReason, "atMs">): Promise<void> {
     const slice = this.#held();
+    await this.secure();
     if (!(await bury(this.#room, this.#pathOf(slice), slice, reason))) throw this.#lostNow();
     this.#slice = undefined;
   }
@@ -145,26 +166,50 @@ export class Held {
     return leaseLost(`queue ${this.#room.name}`);
   }
 
-  async #linkRest(slice: Slice, next: number): Promise<Slice | undefined> {
-    if (slice.count === 1) return undefined;
-    const rest = restOf(slice, 1, next);
-    await this.#link(slice, rest);
-    return rest;
+  /**
+   * Links a part, if there is one, and then commits.
+   *
+   * Where that fails both names may be there, and nothing more is done with them: a rename of the whole
+   * to the part's name would do nothing, and say success. Who takes the lease over drops the part.
+   */
+  async #linked(slice: Slice, part: Slice | undefined, commit: () => Promise<unknown>) {
+    try {
+      if (part !== undefined) await this.#link(slice, part);
+      await commit();
+    } catch (error) {
+      if (part !== undefined) this.#slice = undefined;
+      throw error;
+    }
   }
 
   /** Links a part beside the whole, and makes it last where the order might not. */
   async #link(slice: Slice, part: Slice): Promise<void> {
-    const { fs, disk } = this.#room;
+    const { fs } = this.#room;
     try {
       await linkOrCopy(fs, this.#pathOf(slice), this.#pathOf(part), this.#room.draft());
-      if (!disk.kind.oneSync) await syncDirectory(fs, this.#lease);
+      this.#isUnsure = true;
+      await this.secure();
     } catch (error) {
       if (isErrno(error, "ENOENT")) throw this.#lostNow();
       throw error;
     }
   }
 
+  /**
+   * Makes what was done in the lease last, where the disk may keep name changes in any order: else,
+   * after a power cut, what is moved away now may also be in the whole that it was split from.
+   *
+   * @throws LEASE_LOST
+   */
+  async secure(): Promise<void> {
+    const { fs, disk } = this.#room;
+    if (disk.kind.oneSync || !this.#isUnsure) return;
+    if (!(await ignore(() => syncDirectory(fs, this.#lease), "ENOENT"))) throw this.#lostNow();
+    this.#isUnsure = false;
+  }
+
   async #place(slice: Slice, as: Slice, bucket?: string): Promise<void> {
+    await this.secure();
     const placed = await this.#buckets.place(this.#pathOf(slice), as, bucket);
     if (placed === undefined) throw this.#lostNow();
   }
@@ -178,7 +223,8 @@ export class Held {
     }
     const gone = `${this.#lease}/.gone-${Math.floor(disk.random() * 36 ** 10).toString(36)}`;
     if (!(await renameOnce(disk, path, gone))) throw this.#lostNow();
-    await ignore(() => fs.unlink(gone), "ENOENT");
+    // It is acked already; who takes the lease over drops what stays.
+    await quietly(() => fs.unlink(gone));
   }
 }
 

@@ -3,7 +3,7 @@
  * many at once, a stream of lines, once for a key) are the same for both.
  */
 import { ring } from "../disk/bell.ts";
-import { commitFile, listIfThere } from "../disk/durable.ts";
+import { closeQuietly, commitFile, listIfThere } from "../disk/durable.ts";
 import { SpoolError } from "../errors.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Admission } from "./admission.ts";
@@ -104,7 +104,9 @@ export class QueueIntake extends QueueDelivery implements Intake {
       await draft.discard();
       throw error;
     }
-    await disk.fs.close(draft.fd);
+    // An error of close(2) can say only that bytes were lost, and these are on the disk.
+    if (sync === "disk") await closeQuietly(disk.fs, draft.fd);
+    else await disk.fs.close(draft.fd);
     await ring(disk.fs, layout.bell);
   }
 }

@@ -5,6 +5,7 @@
  * changed. A directory's mtime moves in ticks, so a count is trusted only if the directory had been
  * quiet for a while when it was listed.
  */
+import { isQuietAt } from "../clock.ts";
 import { isErrno } from "../errors.ts";
 import { timeOfId } from "../message/id.ts";
 import { isExpired, isScheduled, parseSlice } from "../message/slice.ts";
@@ -12,9 +13,7 @@ import type { Slice } from "../message/slice.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Room } from "./room.ts";
 
-/** A directory that changed less than this before it was listed may change unseen, in ms. */
-const TICK_MS = 50;
-/** The same where the clock of the mtime may be coarse, in ms. */
+/** On a shared disk a directory that changed less than this before it was listed may change unseen, in ms. */
 const SHARED_TICK_MS = 3000;
 
 export interface Tally {
@@ -115,8 +114,8 @@ export class Inventory {
       const isSame = known?.inode === inode && known.mtimeMs === mtimeMs;
       if (isSame && nowMs < known.validUntilMs) return known;
       const counted = tallyNames(await this.#room.fs.list(path), nowMs);
-      const tickMs = this.#room.disk.kind.shared ? SHARED_TICK_MS : TICK_MS;
-      const isQuiet = mtimeMs + tickMs < nowMs;
+      const isOld = !this.#room.disk.kind.shared || mtimeMs + SHARED_TICK_MS < nowMs;
+      const isQuiet = isOld && isQuietAt(nowMs, mtimeMs);
       return { inode, mtimeMs: isQuiet ? mtimeMs : Number.NaN, ...counted };
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;

@@ -14,7 +14,7 @@
  */
 import { startHeartbeat } from "../disk/heartbeat.ts";
 import type { Heartbeat } from "../disk/heartbeat.ts";
-import { ignore } from "../disk/durable.ts";
+import { ignore, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { UNKNOWN_PROCESS } from "../disk/processes.ts";
 import { isErrno, leaseLost, SpoolError } from "../errors.ts";
 import { LEASE_CEILING_MS, LEASE_FLOOR_MS } from "../limits.ts";
@@ -88,7 +88,9 @@ export class Lease {
       throw leaseLost(`queue ${room.name}`, error);
     }
     try {
-      await room.fs.mkdir(lease.path);
+      await makeDirectory(room.fs, lease.path);
+      // What is claimed must not get lost with the directory that it was claimed into.
+      if (!room.disk.kind.ordered) await syncDirectory(room.fs, room.layout.leases);
     } catch (error) {
       // A full disk, say: no lock may go on beating for a lease that never came.
       await lease.#unlock();
@@ -106,7 +108,7 @@ export class Lease {
         this.#lost.abort(error);
       });
     } else {
-      await fs.mkdir(lock);
+      await makeDirectory(fs, lock);
       disk.clock.observe((await fs.lstat(lock)).mtimeMs);
     }
   }

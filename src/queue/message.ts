@@ -28,6 +28,7 @@ export class Message {
   #held: Held;
   #isSettled = false;
   #isDone = false;
+  #failure: unknown;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(room: Room, lease: Lease, held: Held, file: BatchFile, span: Span) {
@@ -94,6 +95,14 @@ export class Message {
   }
 
   /**
+   * For its consumer: the error of the disk with which its settling failed. The names in the lease are
+   * as they were, or half changed; who takes the lease over puts that right.
+   */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /**
    * For its consumer, who wants to go on: false where it was settled, else true, and the messages
    * behind it are not its own any more. Decided in its turn: an ack may be on its way.
    */
@@ -133,6 +142,10 @@ export class Message {
       this.#isDone = true;
       try {
         await act();
+      } catch (error) {
+        const isLost = error instanceof SpoolError && error.code === "LEASE_LOST";
+        if (!isLost) this.#failure = error;
+        throw error;
       } finally {
         await this.#file.close();
       }

@@ -27,7 +27,7 @@ export interface PutManyOptions extends Omit<PutOptions, "dedupKey"> {
   readonly batchMessages?: number;
   /** How long a message may wait for others to share its batch, in ms. Default 100. */
   readonly lingerMs?: number;
-  /** Told after each commit how many messages and payload bytes are safe so far. */
+  /** Told after each commit how many messages and payload bytes, from the front, are safe so far. */
   readonly onProgress?: (safe: PutManyResult) => void;
 }
 
@@ -50,7 +50,9 @@ export class ManyPutter {
   readonly #options: PutManyOptions;
   readonly #byte: number;
   readonly #framing: Framing;
-  readonly #syncing = new Set<Promise<void>>();
+  readonly #syncing = new Set<Promise<boolean>>();
+  /** Whether all batches that were closed so far are safe. */
+  #isAllSafe = Promise.resolve(true);
   #draft: Draft | undefined;
   #messages = 0;
   /** Bytes of the message that has not ended yet. */
@@ -72,7 +74,7 @@ export class ManyPutter {
     this.#framing = options.separator === "nul" ? "records" : "lines";
   }
 
-  /** What is safe on the disk so far, also after a failure. */
+  /** How many from the front are safe on the disk so far, also after a failure; of the others some may be. */
   get safe(): PutManyResult {
     return this.#safe;
   }
@@ -219,10 +221,20 @@ export class ManyPutter {
       return draft.slice(messages, this.#options, ttlMs);
     });
     const commit = this.#intake.commit(draft, slice, this.#options.sync ?? "disk").then(
-      () => this.#count(messages, draft.bodyBytes),
-      (error: unknown) => void (this.#failure ??= error),
+      () => true,
+      (error: unknown) => {
+        this.#failure ??= error;
+        return false;
+      },
     );
-    const tracked = commit.finally(() => this.#syncing.delete(tracked));
+    const before = this.#isAllSafe;
+    // What comes behind a batch that failed is not counted: who goes on counts from the front.
+    this.#isAllSafe = commit.then(async (isSafe) => {
+      if (!(await before) || !isSafe) return false;
+      this.#count(messages, draft.bodyBytes);
+      return true;
+    });
+    const tracked = this.#isAllSafe.finally(() => this.#syncing.delete(tracked));
     this.#syncing.add(tracked);
     if (this.#syncing.size >= SYNCS_IN_FLIGHT) await Promise.race(this.#syncing);
   }

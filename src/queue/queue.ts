@@ -27,8 +27,8 @@ import type { Room } from "./room.ts";
 import type { QueueSettings } from "./settings.ts";
 import { sweep } from "./sweep.ts";
 import type { SweepResult } from "./sweep.ts";
-import { Verifier } from "./verify.ts";
-import type { Verified } from "./verify.ts";
+import type { Verified, VerifyOptions } from "./finding.ts";
+import { verifyQueue } from "./verify.ts";
 import { messagesOf, workOn } from "./worker.ts";
 import type { ConsumeOptions, Handler, WorkOptions } from "./worker.ts";
 
@@ -142,8 +142,10 @@ export class Queue {
     return sweep(this.room, this.buckets, this.intake, warn);
   }
 
-  verify(onProgress?: (messages: number) => void): Promise<Verified> {
-    return new Verifier(this.room, onProgress).run();
+  /** Reads every name and byte; with `repair` puts right what is wrong, and loses no payload. */
+  verify(options?: VerifyOptions): Promise<Verified> {
+    const { room, buckets, intake: delivery } = this;
+    return verifyQueue({ room, buckets, delivery }, options);
   }
 
   /** Removes the queue and everything in it. @throws NO_QUEUE */

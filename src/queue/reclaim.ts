@@ -18,12 +18,12 @@
  * Who does it: a consumer as it starts, when it is idle and now and then; and `spool gc`.
  */
 import { ring } from "../disk/bell.ts";
-import { ignore, listIfThere } from "../disk/durable.ts";
+import { ignore, listIfThere, syncDirectory } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { ORPHAN_SWEEP_MS } from "../limits.ts";
 import { covers, FENCE, parseHeldName, withAttempt } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { setAside } from "./aside.ts";
+import { needDirectory, setAside } from "./aside.ts";
 import type { Warn } from "./aside.ts";
 import type { Buckets } from "./buckets.ts";
 import { bury } from "./dead-letters.ts";
@@ -68,7 +68,7 @@ export class Reclaimer {
     const locks = new Set(names.filter((name) => name.endsWith(LOCK_SUFFIX)));
     for (const name of names) {
       const lease = parseLeaseName(name);
-      if (lease === undefined || name === own || !(await this.#hasExpired(lease))) continue;
+      if (lease === undefined || name === own || !(await this.hasExpired(lease))) continue;
       await this.#takeOver(lease);
       locks.delete(name + LOCK_SUFFIX);
     }
@@ -81,7 +81,7 @@ export class Reclaimer {
   }
 
   /** By the disk's clock; at once where its holder ran on this host and is plainly gone. */
-  async #hasExpired(lease: LeaseName): Promise<boolean> {
+  async hasExpired(lease: LeaseName): Promise<boolean> {
     const { fs, disk, layout } = this.#room;
     if (disk.processes.isGone(lease.process)) return true;
     try {
@@ -102,6 +102,7 @@ export class Reclaimer {
 
   async #takeOver({ name }: LeaseName): Promise<void> {
     const { fs, layout } = this.#room;
+    await needDirectory(this.#room, layout.reclaim, this.#warn);
     try {
       await fs.rename(layout.lease(name), layout.reclaimed(name));
       this.#result.leases++;
@@ -131,9 +132,11 @@ export class Reclaimer {
   async #giveBack(name: string): Promise<void> {
     const { fs, layout } = this.#room;
     const directory = layout.reclaimed(name);
+    let before: string | undefined;
     for (;;) {
       const slices = await this.#sort(directory);
       if (slices === undefined) return;
+      await this.#secure(directory);
       for (const [file, slice] of slices) await this.#giveBackSlice(`${directory}/${file}`, slice);
       try {
         await fs.rmdir(directory);
@@ -142,7 +145,21 @@ export class Reclaimer {
         if (isErrno(error, "ENOENT", "ENOTDIR")) return;
         if (!isErrno(error, "ENOTEMPTY", "EEXIST")) throw error;
       }
+      // What is still there after two rounds cannot be given back: a name that no program can say, or
+      // another link of what is in its place already. All of it is kept, and nobody waits for it.
+      const left = (await listIfThere(fs, directory)).toSorted().join("\n");
+      if (left !== "" && left === before) {
+        await setAside(this.#room, directory, "cannot be given back", this.#warn);
+        return;
+      }
+      before = left;
     }
+  }
+
+  /** Where name changes may last in any order: what the holder split, and what it dropped, lasts first. */
+  async #secure(directory: string): Promise<void> {
+    const { fs, disk } = this.#room;
+    if (!disk.kind.oneSync) await ignore(() => syncDirectory(fs, directory), "ENOENT");
   }
 
   /** Steps 2 and 3: the names that are left with their slices; undefined where the lease is gone. */

@@ -9,14 +9,14 @@
  */
 import { dirname } from "node:path";
 
-import { ignore, listIfThere } from "../disk/durable.ts";
+import { ignore, listIfThere, renameOnce, syncDirectory } from "../disk/durable.ts";
 import type { FileSystem } from "../disk/file-system.ts";
 import { isErrno } from "../errors.ts";
 import { noQueue } from "./room.ts";
 import type { Room } from "./room.ts";
 import type { Site } from "./site.ts";
 
-const REMOVED = /^\.removed-[0-9a-z]+$/;
+export const REMOVED = /^\.removed-[0-9a-z]+$/;
 
 /** @throws NO_QUEUE */
 export async function removeQueue(room: Room): Promise<void> {
@@ -31,23 +31,18 @@ export async function removeSite({
 }: Pick<Site, "fs" | "disk"> & { readonly layout: { readonly root: string } }): Promise<boolean> {
   const unique = Math.floor(disk.random() * 36 ** 8).toString(36);
   const directory = dirname(layout.root);
-  const isMine = await ignore(
-    () => fs.rename(layout.root, `${directory}/.removed-${unique}`),
-    "ENOENT",
-  );
+  const isMine = await renameOnce(disk, layout.root, `${directory}/.removed-${unique}`);
   await clearRemoved(fs, directory);
   return isMine;
 }
 
 /** Clears what is left in a directory of what was removed there; returns how many there were. */
 export async function clearRemoved(fs: FileSystem, directory: string): Promise<number> {
-  let cleared = 0;
-  for (const name of await listIfThere(fs, directory)) {
-    if (!REMOVED.test(name)) continue;
-    await removeTree(fs, `${directory}/${name}`);
-    cleared++;
-  }
-  return cleared;
+  const removed = (await listIfThere(fs, directory)).filter((name) => REMOVED.test(name));
+  // A power cut must not bring the name back, with half of what was in there.
+  if (removed.length > 0) await ignore(() => syncDirectory(fs, directory), "ENOENT");
+  for (const name of removed) await removeTree(fs, `${directory}/${name}`);
+  return removed.length;
 }
 
 async function removeTree(fs: FileSystem, path: string): Promise<void> {

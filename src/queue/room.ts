@@ -7,7 +7,13 @@
 import { dirname } from "node:path";
 
 import { makeBell } from "../disk/bell.ts";
-import { ignore, makeDirectories, makeDirectory, syncDirectory } from "../disk/durable.ts";
+import {
+  ignore,
+  isDirectory,
+  makeDirectories,
+  makeDirectory,
+  syncDirectory,
+} from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { QueueLayout } from "./layout.ts";
 import { DEFAULT_SETTINGS, QUEUE_SETTINGS, SUBSCRIPTION_SETTINGS } from "./settings.ts";
@@ -106,10 +112,24 @@ export class Room extends Site {
     for (const directory of layout.directories) await makeDirectory(fs, directory);
     await makeBell(fs, layout.bell);
     if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) return false;
-    for (const directory of [...made, layout.ready]) await syncDirectory(fs, dirname(directory));
+    // Whoever made the directories above may have died, or failed, before their names were safe.
+    const above = this.disk.kind.oneSync ? made : [layout.root, dirname(layout.root)];
+    for (const directory of [...above, layout.ready]) await syncDirectory(fs, dirname(directory));
     // Last, because it is what says that the queue is there: whoever sees it need not sync the rest.
     await saveSettings(this.disk, layout.settings, QUEUE_SETTINGS, settings, this.draft());
     return true;
+  }
+
+  /** Directories may be missing, as from a backup without empty ones: then they are made again. */
+  override async readClock(): Promise<number> {
+    try {
+      return await super.readClock();
+    } catch (error) {
+      const { fs, layout } = this;
+      if (!isErrno(error, "ENOENT") || !(await isDirectory(fs, layout.ready))) throw error;
+      for (const directory of layout.directories) await makeDirectory(fs, directory);
+      return super.readClock();
+    }
   }
 
   async save(settings: QueueSettings): Promise<void> {

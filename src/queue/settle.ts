@@ -40,7 +40,7 @@ export async function settleByReceipt(
   act: (held: Held, next: number) => Promise<void>,
 ): Promise<void> {
   await room.settings();
-  const held = new Held(room, buckets, room.layout.lease(lease.name), slice);
+  const held = new Held(room, buckets, room.layout.lease(lease.name), slice, undefined, true);
   await act(held, slice.offset + slice.bytes);
   await dropEmptyLease(room, lease.name);
 }

@@ -4,7 +4,7 @@
  */
 import { Breath } from "../clock.ts";
 import type { DiskClock } from "../clock.ts";
-import { replaceFile } from "../disk/durable.ts";
+import { closeQuietly, ignore, replaceFile } from "../disk/durable.ts";
 import type { FileSystem } from "../disk/file-system.ts";
 import type { FileSystemKind } from "../disk/kind.ts";
 import type { Processes } from "../disk/processes.ts";
@@ -87,8 +87,9 @@ export abstract class Site {
     try {
       this.disk.clock.observe((await this.fs.stat(fd)).mtimeMs);
     } finally {
-      await this.fs.close(fd);
-      await this.fs.unlink(path);
+      await closeQuietly(this.fs, fd);
+      // Gone already: a reply that was lost.
+      await ignore(() => this.fs.unlink(path), "ENOENT");
     }
     return this.disk.clock.now();
   }

@@ -1,220 +1,246 @@
 /**
- * Verify: reads every name and every byte of a queue, and says what is wrong. Changes nothing.
+ * Verify: reads every name and every byte of a queue, and says what is wrong; with `repair` it is put
+ * right (finding.ts says how). Without, nothing is changed.
  *
- * A living spool moves while it is read: a finding counts only if its path is still there at the end.
+ *   directories   those that belong there, and nothing else            (verify-site.ts)
+ *   ready/        buckets, slices, and where they sort
+ *   leases/       leases and their locks, reclaim/
+ *   dead/         letters, each with its reason
+ *   bytes         of each slice: its batch, and its place in it         (batch-check.ts)
+ *   overlaps      messages that are there twice                          (overlaps.ts)
+ *   tmp/ dedup/   what the dead have left                              (verify-site.ts)
  */
-import { ignore, listIfThere } from "../disk/durable.ts";
-import { isErrno, SpoolError } from "../errors.ts";
-import { DamagedError } from "../message/batch.ts";
-import { covers, parseHeldName, parseSlice } from "../message/slice.ts";
+import { makeBell } from "../disk/bell.ts";
+import { readFile } from "../disk/durable.ts";
+import { isErrno } from "../errors.ts";
+import { HEADER_BYTES, ORPHAN_SWEEP_MS } from "../limits.ts";
+import { parseHeldName, parseSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { BatchFile, ForeignError } from "./batch-file.ts";
+import { BatchChecker } from "./batch-check.ts";
 import { bucketStartingAt, parseBucket } from "./buckets.ts";
+import type { Buckets } from "./buckets.ts";
+import { isReason } from "./dead-letters.ts";
 import { isDropped } from "./drop-box.ts";
-import { LOCK_SUFFIX, REASON_SUFFIX } from "./layout.ts";
-import { parseLeaseName } from "./lease.ts";
+import { Findings, MOVES, OVERLAPS, verifyAndRepair } from "./finding.ts";
+import type { Mend, Verified, VerifyOptions } from "./finding.ts";
+import type { Delivery } from "./intake.ts";
+import { REASON_SUFFIX } from "./layout.ts";
+import { mendOf, overlapsOf } from "./overlaps.ts";
+import type { Place, Placed } from "./overlaps.ts";
+import { QueueRepair } from "./repair.ts";
 import type { Room } from "./room.ts";
+import { LeaseLook } from "./verify-leases.ts";
+import { SiteLook, words } from "./verify-site.ts";
 
-export interface Finding {
-  readonly path: string;
-  readonly problem: string;
+export type { Finding, Verified } from "./finding.ts";
+
+export interface VerifyParts {
+  readonly room: Room;
+  readonly buckets: Buckets;
+  readonly delivery: Delivery;
 }
 
-export interface Verified {
-  readonly findings: readonly Finding[];
-  readonly messages: number;
-  readonly bytes: number;
+export async function verifyQueue(
+  parts: VerifyParts,
+  options: VerifyOptions = {},
+): Promise<Verified> {
+  const { room, buckets } = parts;
+  const checker = new BatchChecker(room.fs);
+  const repair = new QueueRepair(room, buckets, options.moved ?? new Set());
+  return verifyAndRepair(options, repair.moved, () =>
+    new QueueLook(parts, checker, repair, options).run(),
+  );
 }
 
-const MISSING = "is missing";
-
-export class Verifier {
+class QueueLook {
   readonly #room: Room;
-  readonly #onProgress: (messages: number) => void;
-  #findings: Finding[] = [];
-  #messages = 0;
-  #bytes = 0;
-  /** Batches whose bytes were read already, by id and by whether a header says so. */
-  readonly #read = new Set<string>();
-  readonly #slices = new Map<string, { slice: Slice; path: string }[]>();
+  readonly #checker: BatchChecker;
+  readonly #repair: QueueRepair;
+  readonly #options: VerifyOptions;
+  readonly #findings: Findings;
+  readonly #site: SiteLook;
+  readonly #leases: LeaseLook;
+  readonly #intact: Placed[] = [];
 
-  constructor(room: Room, onProgress: (messages: number) => void = () => {}) {
+  constructor(
+    { room, buckets, delivery }: VerifyParts,
+    checker: BatchChecker,
+    repair: QueueRepair,
+    options: VerifyOptions,
+  ) {
     this.#room = room;
-    this.#onProgress = onProgress;
+    this.#checker = checker;
+    this.#repair = repair;
+    this.#options = options;
+    this.#findings = new Findings(room.fs);
+    this.#site = new SiteLook(repair, delivery, this.#findings);
+    this.#leases = new LeaseLook(room, buckets, this.#site);
   }
 
-  async run(): Promise<Verified> {
+  async run(): Promise<Findings> {
     const { layout } = this.#room;
-    await this.#settings();
-    for (const bucket of await listIfThere(this.#room.fs, layout.ready)) await this.#bucket(bucket);
-    for (const name of await listIfThere(this.#room.fs, layout.leases)) await this.#lease(name);
-    for (const name of await listIfThere(this.#room.fs, layout.reclaim)) {
-      await this.#directory(`${layout.reclaim}/${name}`, false);
+    this.#room.forgetSettings();
+    await this.#root();
+    for (const bucket of await this.#site.list(layout.ready)) await this.#bucket(bucket);
+    for (const { directory, place } of await this.#leases.run()) {
+      await this.#slices(directory, place);
     }
-    await this.#directory(layout.dead, true);
+    await this.#dead();
     await this.#dropBox();
-    for (const name of await listIfThere(this.#room.fs, layout.aside)) {
-      this.#find(`${layout.aside}/${name}`, "was set aside; look at it and remove it");
+    for (const overlap of overlapsOf(this.#intact)) {
+      const problem = `holds messages that are also in ${overlap.winner.path}`;
+      this.#findings.add(overlap.loser.path, problem, mendOf(overlap, this.#repair), OVERLAPS);
     }
-    await this.#overlaps();
-    const findings: Finding[] = [];
-    for (const finding of this.#findings) {
-      if (finding.problem === MISSING || (await this.#kindOf(finding.path))) findings.push(finding);
-    }
-    return { findings, messages: this.#messages, bytes: this.#bytes };
+    await this.#site.drafts();
+    await this.#site.dedup();
+    await this.#site.aside();
+    return this.#findings;
   }
 
-  #find(path: string, problem: string): void {
-    this.#findings.push({ path, problem });
+  async #root(): Promise<void> {
+    const { layout, table, isSubscription } = this.#room;
+    await this.#site.directories(layout.directories);
+    await this.#bell();
+    const { settings, bell, directories, root } = layout;
+    const { ready, dead, drop, leases, reclaim } = layout;
+    const holds = [ready, dead, drop, leases, reclaim];
+    await this.#site.settings(settings, table, holds, () => Promise.resolve(table.defaults));
+    const incoming = isSubscription ? [`${root}/incoming`] : [];
+    await this.#site.others([settings, bell, ...directories, ...incoming]);
   }
 
-  async #settings(): Promise<void> {
-    try {
-      await this.#room.settings();
-    } catch (error) {
-      if (!(error instanceof SpoolError)) throw error;
-      this.#find(this.#room.layout.settings, error.code === "NO_QUEUE" ? MISSING : error.message);
-    }
-    for (const directory of this.#room.layout.directories) {
-      const kind = await this.#kindOf(directory);
-      if (kind !== "directory") this.#find(directory, kind ?? MISSING);
-    }
-  }
-
-  /** What is at a path, or undefined where nothing is. */
-  async #kindOf(path: string): Promise<string | undefined> {
-    try {
-      const { kind } = await this.#room.fs.lstat(path);
-      return kind;
-    } catch (error) {
-      if (isErrno(error, "ENOENT")) return undefined;
-      throw error;
-    }
+  /** One that is missing only costs a consumer its sleep; a link would be rung elsewhere. */
+  async #bell(): Promise<void> {
+    const { bell } = this.#room.layout;
+    const kind = await this.#site.kindOf(bell);
+    if (kind === undefined || kind === "file") return;
+    this.#findings.add(bell, `${words(kind)} where the bell belongs`, async () => {
+      const repair = await this.#repair.aside(bell);
+      await makeBell(this.#room.fs, bell);
+      return repair;
+    });
   }
 
   async #bucket(name: string): Promise<void> {
     const path = this.#room.layout.bucket(name);
-    if (parseBucket(name) === undefined || (await this.#kindOf(path)) !== "directory") {
-      if (await this.#kindOf(path)) this.#find(path, "not a bucket");
+    const kind = await this.#site.kindOf(path);
+    if (kind === undefined) return;
+    if (parseBucket(name) === undefined || kind !== "directory") {
+      this.#site.foreign(path, "not a bucket");
       return;
     }
-    await this.#directory(path, false, name);
+    await this.#slices(path, "ready", name);
   }
 
-  async #lease(name: string): Promise<void> {
-    const path = `${this.#room.layout.leases}/${name}`;
-    if (parseLeaseName(name.endsWith(LOCK_SUFFIX) ? name.slice(0, -LOCK_SUFFIX.length) : name)) {
-      if (!name.endsWith(LOCK_SUFFIX)) await this.#directory(path, false);
-      return;
+  async #slices(directory: string, place: Place, bucket?: string): Promise<void> {
+    for (const name of await this.#site.list(directory)) {
+      const path = `${directory}/${name}`;
+      const slice = place === "ready" ? parseSlice(name) : parseHeldName(name);
+      if (slice !== undefined) await this.#slice({ path, slice, place, inode: 0, bucket });
+      // An ack that is half done: see Held.
+      else if (place === "ready" || !name.startsWith(".gone-")) {
+        this.#site.foreign(path, "not a name of ours");
+      }
     }
-    this.#find(path, "not a lease");
   }
 
-  async #directory(directory: string, isDead: boolean, bucket?: string): Promise<void> {
-    let names: string[];
-    try {
-      names = await this.#room.fs.list(directory);
-    } catch (error) {
-      if (isErrno(error, "ENOENT")) return;
-      if (!isErrno(error, "ENOTDIR")) throw error;
-      this.#find(directory, "a file where a directory belongs");
-      return;
+  /** True where there is a message, sound or not. */
+  async #slice(entry: Placed): Promise<boolean> {
+    const { path, slice, place, bucket } = entry;
+    await this.#room.breathe();
+    const { state, problem, inode } = await this.#checker.check(path, slice);
+    if (state === "gone") return false;
+    if (state === "foreign") {
+      this.#site.foreign(path, problem);
+      return false;
     }
+    this.#count(slice);
+    if (state === "intact") {
+      this.#intact.push({ ...entry, inode });
+      if (bucket !== undefined && bucketStartingAt(slice) < bucket) {
+        const mend: Mend = () => this.#repair.place(path, slice);
+        this.#findings.add(path, `sorts before the start of its bucket, ${bucket}`, mend, MOVES);
+      }
+    } else if (place === "dead") {
+      // A damaged dead letter is where it belongs; it is still worth knowing.
+      this.#findings.add(path, `dead letter: ${problem}`);
+    } else {
+      const isOurs = state === "damaged" && place !== "held";
+      const bury: Mend = () => this.#repair.bury(path, slice, problem);
+      this.#findings.add(path, problem, isOurs ? bury : undefined);
+    }
+    return true;
+  }
+
+  #count(slice: Slice): void {
+    this.#findings.messages += slice.count;
+    this.#findings.bytes += slice.bytes;
+    this.#options.onProgress?.(this.#findings.messages);
+  }
+
+  async #dead(): Promise<void> {
+    const { dead } = this.#room.layout;
+    const names = await this.#site.list(dead);
     const all = new Set(names);
     for (const name of names) {
-      const path = `${directory}/${name}`;
-      const slice = isHeld(directory) ? parseHeldName(name) : parseSlice(name);
-      if (slice !== undefined) await this.#slice(path, slice, isDead, bucket);
-      else if (isDead && name.endsWith(REASON_SUFFIX)) {
-        if (!all.has(name.slice(0, -REASON_SUFFIX.length))) {
-          this.#find(path, "a reason without its dead letter");
+      const path = `${dead}/${name}`;
+      const slice = parseSlice(name);
+      if (slice !== undefined) {
+        const entry: Placed = { path, slice, place: "dead", inode: 0, bucket: undefined };
+        if ((await this.#slice(entry)) && !all.has(name + REASON_SUFFIX)) {
+          const mend: Mend = () => this.#repair.giveReason(path);
+          this.#findings.add(path, "a dead letter without its reason", mend);
         }
-      } else this.#find(path, "not a name of ours");
-      if (isDead && slice !== undefined && !all.has(name + REASON_SUFFIX)) {
-        this.#find(path, "a dead letter without its reason");
-      }
+      } else if (name.endsWith(REASON_SUFFIX)) {
+        const letter = name.slice(0, -REASON_SUFFIX.length);
+        if (parseSlice(letter) === undefined) this.#site.foreign(path, "not a name of ours");
+        else await this.#reason(path, all.has(letter));
+      } else this.#site.foreign(path, "not a name of ours");
     }
   }
 
-  async #slice(path: string, slice: Slice, isDead: boolean, bucket?: string): Promise<void> {
-    if (bucket !== undefined && bucketStartingAt(slice) < bucket) {
-      this.#find(path, `sorts before the start of its bucket, ${bucket}`);
+  async #reason(path: string, hasLetter: boolean): Promise<void> {
+    const kind = await this.#site.kindOf(path);
+    if (kind === undefined) return;
+    if (kind !== "file") this.#site.foreign(path, `${words(kind)}, not a reason`);
+    else if (!hasLetter) {
+      // Its letter may be on the way.
+      const isOld = (await this.#site.ageOf(path)) > ORPHAN_SWEEP_MS;
+      const mend: Mend = () => this.#repair.remove(path);
+      this.#findings.add(path, "a reason without its dead letter", isOld ? mend : undefined);
+    } else if (!(await this.#isReason(path))) {
+      this.#site.foreign(path, "a reason that cannot be read");
     }
-    const delivery = `${slice.batch} ${slice.replay ?? ""}`;
-    const known = this.#slices.get(delivery) ?? [];
-    if (known.push({ slice, path }) === 1) this.#slices.set(delivery, known);
-    this.#messages += slice.count;
-    this.#bytes += slice.bytes;
-    this.#onProgress(this.#messages);
-    if (this.#read.has(slice.batch)) return;
+  }
+
+  async #isReason(path: string): Promise<boolean> {
     try {
-      const file = await BatchFile.open(this.#room.fs, path, slice);
-      try {
-        await file.skip(slice.offset, slice.offset + slice.bytes, slice.count);
-      } finally {
-        await file.close();
-      }
-      if (slice.first === 0 && slice.count === file.header.count) this.#read.add(slice.batch);
+      return isReason(JSON.parse((await readFile(this.#room.fs, path, HEADER_BYTES)).toString()));
     } catch (error) {
-      if (isErrno(error, "ENOENT")) {
-        this.#messages -= slice.count;
-        this.#bytes -= slice.bytes;
-      } else if (error instanceof DamagedError || error instanceof ForeignError) {
-        // A damaged dead letter is where it belongs; it is still worth knowing.
-        this.#find(path, isDead ? `dead letter: ${error.message}` : error.message);
-      } else throw error;
+      // Gone, or not for us to read.
+      return !(error instanceof SyntaxError);
     }
   }
 
   async #dropBox(): Promise<void> {
     const { drop } = this.#room.layout;
-    for (const name of await listIfThere(this.#room.fs, drop)) {
+    for (const name of await this.#site.list(drop)) {
       const path = `${drop}/${name}`;
-      const kind = await this.#kindOf(path);
+      const kind = await this.#site.kindOf(path);
       if (kind === undefined) continue;
-      if (kind === "file" && isDropped(name)) {
-        if (!(await this.#isReadable(path))) this.#find(path, "not readable by this user");
-        continue;
-      }
-      this.#find(path, isDropped(name) ? `a ${kind}: it will not be delivered` : "a dot file");
+      if (!isDropped(name)) this.#findings.add(path, "a dot file");
+      else if (kind !== "file") this.#site.foreign(path, `a ${kind}: it will not be delivered`);
+      else await this.#readable(path);
     }
   }
 
-  async #isReadable(path: string): Promise<boolean> {
+  async #readable(path: string): Promise<void> {
     const { fs } = this.#room;
-    return ignore(async () => fs.close(await fs.open(path, "read")), "EACCES", "EPERM");
-  }
-
-  /** One message in two places, unless it has moved while we read. */
-  async #overlaps(): Promise<void> {
-    for (const places of this.#slices.values()) {
-      for (const [index, one] of places.entries()) {
-        for (const other of places.slice(index + 1)) {
-          if (!overlap(one.slice, other.slice) || isHalfDone(one, other)) continue;
-          const both = [await this.#kindOf(one.path), await this.#kindOf(other.path)];
-          if (both.includes(undefined)) continue;
-          this.#find(one.path, `holds messages that are also in ${other.path}`);
-        }
-      }
+    try {
+      await fs.close(await fs.open(path, "read"));
+    } catch (error) {
+      if (!isErrno(error, "EACCES", "EPERM")) return;
+      this.#findings.add(path, "not readable by this user");
     }
   }
-}
-
-const isHeld = (directory: string): boolean => /\/(leases|reclaim)\/[^/]+$/.test(directory);
-
-function overlap(one: Slice, other: Slice): boolean {
-  return one.first < other.first + other.count && other.first < one.first + one.count;
-}
-
-/** Within one lease, a covered slice is a link half done: the recovery rule drops it. */
-function isHalfDone(
-  one: { slice: Slice; path: string },
-  other: { slice: Slice; path: string },
-): boolean {
-  const directory = (path: string): string => path.slice(0, path.lastIndexOf("/"));
-  return (
-    isHeld(directory(one.path)) &&
-    directory(one.path) === directory(other.path) &&
-    (covers(one.slice, other.slice) || covers(other.slice, one.slice))
-  );
 }

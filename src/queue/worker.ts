@@ -48,6 +48,8 @@ export async function* messagesOf(
   let inHand: Message[] = [];
   try {
     while (!options.signal?.aborted) {
+      // What could not be settled would be handed out again and again.
+      for (const { failure } of inHand) if (failure !== undefined) throw failure;
       const message = await nextOf(slot);
       if (message !== undefined) {
         inHand = inHand.filter((one) => !one.isSettled);
@@ -58,8 +60,11 @@ export async function* messagesOf(
       }
     }
   } finally {
-    await giveBack(slot, inHand);
-    await consumer.close();
+    try {
+      await giveBack(slot, inHand);
+    } finally {
+      await consumer.close();
+    }
   }
 }
 
@@ -85,13 +90,15 @@ async function waitForMore(consumer: Consumer, options: ConsumeOptions): Promise
 
 async function giveBack(slot: Slot, inHand: readonly Message[]): Promise<void> {
   const acts = [() => slot.close(), ...inHand.map((message) => () => message.giveBack())];
+  let failure: unknown;
   for (const act of acts) {
     try {
       await act();
     } catch (error) {
-      if (!isLost(error)) throw error;
+      if (!isLost(error)) failure ??= error;
     }
   }
+  if (failure !== undefined) throw failure;
 }
 
 export type Handler = (message: Message) => unknown;
@@ -213,8 +220,11 @@ class Worker {
   async #handle(message: Message): Promise<void> {
     try {
       await this.#handler(message);
+      if (message.failure !== undefined) throw message.failure;
     } catch (error) {
       this.#options.onError?.(error, message);
+      // The handler could not settle it: that is an error of the disk, not of the handler.
+      if (message.failure !== undefined) throw message.failure;
       const reason = error instanceof Error ? error.message : String(error);
       await this.#quietly(async () => {
         if (!message.isSettled) await message.nack({ reason });

@@ -11,13 +11,14 @@
  */
 import { dirname } from "node:path";
 
+import { isQuietAt } from "../clock.ts";
 import { isErrno } from "../errors.ts";
 import type { FileStat } from "../disk/file-system.ts";
-import { ignore, makeDirectory } from "../disk/durable.ts";
+import { ignore, isDirectory, makeDirectory } from "../disk/durable.ts";
 import { parseFilter } from "../message/filter.ts";
 import type { Filter } from "../message/filter.ts";
 import { ID_PATTERN } from "../message/id.ts";
-import { isPattern, matchesTopic, topicOfDirectory } from "../names.ts";
+import { isName, isPattern, matchesTopic, topicOfDirectory } from "../names.ts";
 import { setAside } from "../queue/aside.ts";
 import { Queue } from "../queue/queue.ts";
 import { Room } from "../queue/room.ts";
@@ -25,7 +26,7 @@ import { SUBSCRIPTION_SETTINGS } from "../queue/settings.ts";
 import type { QueueSettings } from "../queue/settings.ts";
 import { loadSettings } from "../queue/settings-file.ts";
 import { incomingOf } from "./layout.ts";
-import { Listings, TICK_MS } from "./listing.ts";
+import { Listings } from "./listing.ts";
 import type { TopicRoom } from "./topic-room.ts";
 
 /** A subscription: where its links go, and its queue. */
@@ -52,15 +53,13 @@ interface Known {
   readonly filter: Filter;
 }
 
-const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
-
 /** In filling/: <name>~<id>_<process>. The id is used once. */
 const FILLING = new RegExp(`^([A-Za-z0-9_][A-Za-z0-9._-]*)~${ID_PATTERN}_([^_]+)$`);
 
 /** The name and the process of a subscription that is being filled; undefined for a foreign name. */
 export function parseFilling(name: string): { name: string; process: string } | undefined {
   const [, own, process = ""] = FILLING.exec(name) ?? [];
-  return own === undefined ? undefined : { name: own, process };
+  return own === undefined || !isName(own) ? undefined : { name: own, process };
 }
 
 export class Audience {
@@ -79,7 +78,7 @@ export class Audience {
   async members(): Promise<Member[]> {
     const members: Member[] = [];
     for (const member of await this.#named()) {
-      if (await isDirectory(this.#room, member.queue.room.layout.root)) members.push(member);
+      if (await isDirectory(this.#room.fs, member.queue.room.layout.root)) members.push(member);
     }
     return members;
   }
@@ -93,7 +92,7 @@ export class Audience {
         if (member !== undefined) members.push(member);
       }
       for (const name of (await this.#namesIn(`${root}/subscriptions`)).toSorted()) {
-        if (NAME.test(name)) members.push(this.#member(`${topic}/${name}`));
+        if (isName(name)) members.push(this.#member(`${topic}/${name}`));
       }
     }
     return members;
@@ -159,7 +158,7 @@ export class Audience {
       if (topic === undefined || !isPattern(topic) || !matchesTopic(topic, name)) continue;
       // A symbolic link would lead messages out of the spool.
       const path = `${dirname(layout.root)}/${directory}`;
-      if (await isDirectory(this.#room, path)) topics.push(topic);
+      if (await isDirectory(this.#room.fs, path)) topics.push(topic);
     }
     return topics;
   }
@@ -177,11 +176,11 @@ export class Audience {
       const stat = await disk.fs.lstat(path);
       const known = this.#known.get(root);
       if (known !== undefined && isSame(known.stat, stat)) return known;
-      if (!(await isDirectory(this.#room, root))) return undefined;
+      if (!(await isDirectory(this.#room.fs, root))) return undefined;
       await makeIncoming(this.#room, incoming);
       const settings = await loadSettings(disk, path, SUBSCRIPTION_SETTINGS);
       const read = { stat, settings, filter: parseFilter(settings.filter) };
-      const isQuiet = !disk.kind.shared && stat.mtimeMs + TICK_MS < (await this.#room.now());
+      const isQuiet = !disk.kind.shared && isQuietAt(await this.#room.now(), stat.mtimeMs);
       if (isQuiet) this.#known.set(root, read);
       return read;
     } catch (error) {
@@ -191,26 +190,14 @@ export class Audience {
   }
 }
 
-async function isDirectory({ fs }: TopicRoom, path: string): Promise<boolean> {
-  let isOne = false;
-  await ignore(
-    async () => {
-      isOne = (await fs.lstat(path)).kind === "directory";
-    },
-    "ENOENT",
-    "ENOTDIR",
-  );
-  return isOne;
-}
-
 /** A backup that leaves out empty directories must not cost a subscription its messages. */
 export async function makeIncoming(room: TopicRoom, incoming: string): Promise<void> {
-  if (await isDirectory(room, incoming)) return;
+  if (await isDirectory(room.fs, incoming)) return;
   await ignore(
     async () => {
       if (await makeDirectory(room.fs, incoming)) return;
       // Something else has its name; or another publisher has made it at this moment.
-      if (await isDirectory(room, incoming)) return;
+      if (await isDirectory(room.fs, incoming)) return;
       await setAside(room, incoming, "not a directory", () => {});
       await makeDirectory(room.fs, incoming);
     },

@@ -16,7 +16,7 @@
 import { dirname } from "node:path";
 
 import { ring } from "../disk/bell.ts";
-import { ignore, syncDirectory } from "../disk/durable.ts";
+import { ignore, syncDirectory, syncNames } from "../disk/durable.ts";
 import { fromErrno, isErrno, SpoolError } from "../errors.ts";
 import { LAST_MS, timeOfBatch } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -246,13 +246,18 @@ export class FanOut {
   }
 
   async #syncAll(directories: Iterable<string>): Promise<void> {
-    const { fs } = this.#room;
     for (const directory of directories) {
-      if (await ignore(() => syncDirectory(fs, directory), "ENOENT")) continue;
+      if (await ignore(() => this.#syncOne(directory), "ENOENT")) continue;
       // It may have been filled, and moved.
       const live = directory.replace(/\/filling\/([^/]+)~[^/]+/, "/subscriptions/$1");
-      if (live !== directory) await ignore(() => syncDirectory(fs, live), "ENOENT");
+      if (live !== directory) await ignore(() => this.#syncOne(live), "ENOENT");
     }
+  }
+
+  /** In ready/ there are directories, everywhere else links of batches. */
+  #syncOne(directory: string): Promise<void> {
+    const { fs, disk } = this.#room;
+    return directory.endsWith("/ready") ? syncDirectory(fs, directory) : syncNames(disk, directory);
   }
 }
 
@@ -262,7 +267,8 @@ export async function dropTicket(room: TopicRoom, path: string, warn: Warn): Pro
     await room.fs.unlink(path);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return;
-    if (!isErrno(error, "EISDIR", "EPERM")) throw error;
+    const isFile = isErrno(error, "EPERM") && (await room.fs.lstat(path)).kind === "file";
+    if (isFile || !isErrno(error, "EISDIR", "EPERM")) throw error;
     await setAside(room, path, "a directory, not a file", warn);
   }
 }

@@ -5,7 +5,7 @@
  * for until it is in the log. One that is committed and cannot be finished now (another subscription is
  * broken) is taken from committed/, as if it were in the log.
  */
-import { ignore, listIfThere, syncDirectory } from "../disk/durable.ts";
+import { ignore, listIfThere, syncDirectory, syncNames } from "../disk/durable.ts";
 import { REPLAY_MS } from "../limits.ts";
 import { parseFilter } from "../message/filter.ts";
 import { parseSlice } from "../message/slice.ts";
@@ -100,7 +100,7 @@ export class Fill {
     }
     messages -= await this.#dropPublished(tag);
     for (const bucket of await this.#queue.buckets.list()) {
-      await syncDirectory(fs, layout.bucket(bucket));
+      await syncNames(this.#room.disk, layout.bucket(bucket));
     }
     await syncDirectory(fs, layout.ready);
     return messages;

@@ -5,7 +5,8 @@
  * place, and the links after that are links of the copy: of a file that never changes, one is as
  * good as the other. A file system that knows no links at all gets a copy for each.
  */
-import { copyFile, ignore, NO_MORE_LINKS } from "../disk/durable.ts";
+import { copyFile, NO_MORE_LINKS } from "../disk/copy.ts";
+import { ignore } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import type { Site } from "../queue/site.ts";
 

@@ -4,11 +4,9 @@
  * A directory's mtime moves in ticks: a listing is kept only if the directory had been quiet for a
  * while when it was listed. On a shared file system, whose mtimes may be old, none is kept.
  */
+import { isQuietAt } from "../clock.ts";
 import { isErrno } from "../errors.ts";
 import type { Site } from "../queue/site.ts";
-
-/** A directory that changed less than this before it was listed may change unseen, in ms. */
-export const TICK_MS = 50;
 
 interface Kept {
   readonly inode: number;
@@ -33,8 +31,8 @@ export class Listings {
       const kept = this.#kept.get(path);
       if (kept?.inode === inode && kept.mtimeMs === mtimeMs) return kept.names;
       const names = await fs.list(path);
-      const isQuiet = mtimeMs + TICK_MS < (await this.#site.now());
-      if (isQuiet) this.#kept.set(path, { inode, mtimeMs, names });
+      if (isQuietAt(await this.#site.now(), mtimeMs))
+        this.#kept.set(path, { inode, mtimeMs, names });
       else this.#kept.delete(path);
       return names;
     } catch (error) {

@@ -9,7 +9,7 @@
  * Who starts a bucket trims the log; so do `gc` and idle consumers. What is older than the retention
  * is not read any more, also while it is still there.
  */
-import { ignore, listIfThere, makeDirectory } from "../disk/durable.ts";
+import { ignore, listIfThere, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { LOG_BUCKET_BATCHES } from "../limits.ts";
 import { ID_PATTERN, timeOfId } from "../message/id.ts";
@@ -67,6 +67,8 @@ export class Log {
       if (disk.kind.shared && (await ignore(() => fs.lstat(path), "ENOENT"))) return path;
       if (!(await ignore(() => fs.lstat(from), "ENOENT"))) return undefined;
       await makeDirectory(fs, `${layout.log}/${bucket}`);
+      // A batch must not get lost with the bucket that it goes to.
+      if (!disk.kind.ordered) await syncDirectory(fs, layout.log);
       this.#listedMs = Number.NEGATIVE_INFINITY;
     }
   }

@@ -10,7 +10,7 @@
  *
  * As with a publish, whoever finds it after a crash finishes what is committed and undoes what is not.
  */
-import { ignore, syncDirectory } from "../disk/durable.ts";
+import { ignore, syncDirectory, syncFile, syncNames } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { REPLAY_MS } from "../limits.ts";
 import type { Warn } from "../queue/aside.ts";
@@ -64,7 +64,7 @@ export class Replayer {
     const beat = setInterval(() => void touch().catch(() => {}), REPLAY_MS / 60);
     try {
       messages = await this.#plant(subscriber, logs, tag, planted, options);
-      await syncDirectory(this.#room.fs, subscriber.incoming);
+      await syncNames(this.#room.disk, subscriber.incoming);
       // Another one of that name got a part of it: it gets nothing.
       const now = await this.#audience.again(subscriber);
       if (now === undefined) throw new SubscriptionGoneError();
@@ -78,7 +78,7 @@ export class Replayer {
       clearInterval(beat);
     }
     await this.#fanOut.finish(ticket, planted, "disk");
-    await syncDirectory(this.#room.fs, layout.committed);
+    if (this.#room.disk.kind.ordered) await syncDirectory(this.#room.fs, layout.committed);
     return messages;
   }
 
@@ -143,7 +143,8 @@ export class Replayer {
         );
       }
     }
-    await syncDirectory(fs, layout.committed);
+    if (disk.kind.oneSync) await ignore(() => syncFile(fs, to), "ENOENT");
+    else await syncDirectory(fs, layout.committed);
   }
 }
 

@@ -18,7 +18,8 @@
 import { dirname } from "node:path";
 
 import { makeBell } from "../disk/bell.ts";
-import { ignore, makeDirectory, NO_MORE_LINKS, syncDirectory } from "../disk/durable.ts";
+import { NO_MORE_LINKS } from "../disk/copy.ts";
+import { ignore, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
@@ -62,6 +63,19 @@ export class Subscribing {
    * @returns how many messages of the log it begins with; undefined where it was there already.
    */
   async run(
+    options: SubscribeOptions,
+    feeds: () => Promise<readonly Feed[]>,
+  ): Promise<number | undefined> {
+    const messages = await this.#run(options, feeds);
+    // Whoever made it may have died, or failed, before its name was safe.
+    const { fs, layout } = this.#room;
+    // That of a pattern may have gone since, with the subscription.
+    if (messages === undefined)
+      await ignore(() => syncDirectory(fs, layout.subscriptions), "ENOENT");
+    return messages;
+  }
+
+  async #run(
     { from = "now", settings }: SubscribeOptions,
     feeds: () => Promise<readonly Feed[]>,
   ): Promise<number | undefined> {
@@ -163,13 +177,14 @@ export class Subscribing {
   async #build(path: string, settings: QueueSettings): Promise<void> {
     const { fs } = this.#room;
     const layout = new QueueLayout(path);
-    await fs.mkdir(path);
+    await makeDirectory(fs, path);
     for (const directory of [...layout.directories, incomingOf(layout)]) {
       await makeDirectory(fs, directory);
     }
     await makeBell(fs, layout.bell);
     const text = textOfSettings(SUBSCRIPTION_SETTINGS, settings);
     await this.#room.replace(layout.settings, text);
+    await syncDirectory(fs, path);
   }
 
   /** Renames a whole subscription, durably; false where the name is taken. @throws ENOENT */

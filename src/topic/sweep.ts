@@ -11,15 +11,16 @@
  */
 import { dirname } from "node:path";
 
-import { ignore, listIfThere } from "../disk/durable.ts";
+import { ignore, isDirectory, listIfThere } from "../disk/durable.ts";
 import { ORPHAN_SWEEP_MS, REPLAY_MS } from "../limits.ts";
 import { ID_PATTERN, timeOfId } from "../message/id.ts";
 import { parseSlice } from "../message/slice.ts";
+import { isName } from "../names.ts";
 import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
 import { forgetKeys } from "../queue/dedup.ts";
 import type { Delivery } from "../queue/intake.ts";
-import { clearRemoved, removeSite } from "../queue/remove.ts";
+import { clearRemoved, REMOVED, removeSite } from "../queue/remove.ts";
 import { sweepDrafts } from "../queue/sweep.ts";
 import { parseFilling } from "./audience.ts";
 import type { Member } from "./audience.ts";
@@ -31,7 +32,7 @@ import { parseLink, parseTicket } from "./ticket.ts";
 import type { TopicRoom } from "./topic-room.ts";
 
 /** By then a publish to a topic that was removed has ended, in ms. */
-const FEED_REMOVED_MS = 60_000;
+export const FEED_REMOVED_MS = 60_000;
 
 export interface TopicSweepResult {
   /** Fan-outs that were committed, or promised, and are visible now. */
@@ -77,16 +78,13 @@ export async function sweepTopic(parts: TopicParts): Promise<TopicSweepResult> {
   return { finished, undone, strays, keys, trimmed };
 }
 
-/** Names in subscriptions/, also of what was removed and is being cleared. */
-const OWN = /^(\.removed-|[A-Za-z0-9_])[A-Za-z0-9._-]*$/;
-
 async function setForeignAside({ room, warn }: TopicParts): Promise<void> {
   const { fs, layout } = room;
-  const set = async (path: string): Promise<void> =>
+  const set = (path: string): Promise<string | undefined> =>
     setAside(room, path, "not a name of ours", warn);
   for (const name of await listIfThere(fs, layout.subscriptions)) {
     const path = `${layout.subscriptions}/${name}`;
-    if (OWN.test(name) && (await isDirectory(room, path))) continue;
+    if ((isName(name) || REMOVED.test(name)) && (await isDirectory(fs, path))) continue;
     await setAside(room, path, "not a subscription", warn);
   }
   for (const name of await listIfThere(fs, layout.filling)) {
@@ -101,7 +99,7 @@ async function setForeignAside({ room, warn }: TopicParts): Promise<void> {
   const isBucket = new RegExp(`^${ID_PATTERN}$`);
   for (const bucket of await listIfThere(fs, layout.log)) {
     const directory = `${layout.log}/${bucket}`;
-    const isOne = isBucket.test(bucket) && (await isDirectory(room, directory));
+    const isOne = isBucket.test(bucket) && (await isDirectory(fs, directory));
     if (!isOne) {
       await set(directory);
       continue;
@@ -110,14 +108,6 @@ async function setForeignAside({ room, warn }: TopicParts): Promise<void> {
       if (parseSlice(name) === undefined) await set(`${directory}/${name}`);
     }
   }
-}
-
-async function isDirectory({ fs }: TopicRoom, path: string): Promise<boolean> {
-  let isOne = true;
-  await ignore(async () => {
-    isOne = (await fs.lstat(path)).kind === "directory";
-  }, "ENOENT");
-  return isOne;
 }
 
 /** What is left of removed subscriptions, and those that were begun and not ended. */
@@ -142,7 +132,7 @@ export async function sweepBegun(room: TopicRoom): Promise<number> {
   for (const name of await listIfThere(fs, layout.tmp)) {
     const path = `${layout.tmp}/${name}`;
     const process = name.slice(name.lastIndexOf("_") + 1);
-    if (name.startsWith("sub-") && (await isDirectory(room, path))) begun.push({ path, process });
+    if (name.startsWith("sub-") && (await isDirectory(fs, path))) begun.push({ path, process });
   }
   for (const { path, process } of begun) {
     if (!disk.processes.isGone(process) && !(await isOld(room, path))) continue;

@@ -49,6 +49,11 @@ export class TopicRoom extends Site {
     return this.#settings;
   }
 
+  /** Reads the settings anew at the next use. */
+  forgetSettings(): void {
+    this.#settings = undefined;
+  }
+
   /** The settings; makes the topic, with the defaults, where it is not there. */
   async settingsOrCreate(): Promise<TopicSettings> {
     try {
@@ -109,9 +114,12 @@ export class TopicRoom extends Site {
     const made = await makeDirectories(fs, layout.root);
     for (const directory of layout.directories) await makeDirectory(fs, directory);
     // The directories of a pattern come and go with its subscriptions: they are all it has.
+    const isThere = !this.isPattern && (await ignore(() => fs.lstat(layout.settings), "ENOENT"));
+    if (isThere) return false;
+    // Whoever made the directories above may have died, or failed, before their names were safe.
+    const above = this.disk.kind.oneSync ? made : [layout.root, dirname(layout.root)];
+    for (const directory of [...above, layout.staging]) await syncDirectory(fs, dirname(directory));
     if (this.isPattern) return made.length > 0;
-    if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) return false;
-    for (const directory of [...made, layout.staging]) await syncDirectory(fs, dirname(directory));
     await saveSettings(this.disk, layout.settings, TOPIC_SETTINGS, settings, this.draft());
     return true;
   }

@@ -18,7 +18,7 @@ import { removeSite } from "../queue/remove.ts";
 import { noQueue } from "../queue/room.ts";
 import { DEFAULT_SETTINGS } from "../queue/settings.ts";
 import { sweepDrafts } from "../queue/sweep.ts";
-import type { Verified } from "../queue/verify.ts";
+import type { Verified, VerifyOptions } from "../queue/finding.ts";
 import { Audience } from "./audience.ts";
 import type { Member } from "./audience.ts";
 import { FanOut, noSubscriber } from "./fan-out.ts";
@@ -34,7 +34,7 @@ import { Subscribing, unsubscribe } from "./subscribe.ts";
 import type { Feed } from "./fill.ts";
 import type { SubscribeOptions } from "./subscribe.ts";
 import { sweepBegun, sweepTopic } from "./sweep.ts";
-import type { TopicSweepResult } from "./sweep.ts";
+import type { TopicParts, TopicSweepResult } from "./sweep.ts";
 import { noTopic } from "./topic-room.ts";
 import type { TopicRoom } from "./topic-room.ts";
 import { Undoer } from "./undo.ts";
@@ -281,20 +281,20 @@ export class Topic implements Feed {
     return recovered;
   }
 
+  #parts(): TopicParts {
+    const members = (): Promise<Member[]> => this.members();
+    const feeds = (): Promise<readonly Topic[]> => this.feeds();
+    const { room, log, warn } = this;
+    const [recovery, delivery] = [this.#recovery, this.#intake];
+    return { room, log, warn, recovery, delivery, members, feeds };
+  }
+
   sweep(): Promise<TopicSweepResult> {
-    return sweepTopic({
-      room: this.room,
-      log: this.log,
-      recovery: this.#recovery,
-      delivery: this.#intake,
-      warn: this.warn,
-      members: () => this.members(),
-      feeds: () => this.feeds(),
-    });
+    return sweepTopic(this.#parts());
   }
 
   /** Reads every name and byte of the topic itself; its subscriptions are queues. */
-  verify(): Promise<Verified> {
-    return verifyTopic(this.room, this.#recovery, () => this.members());
+  verify(options?: VerifyOptions): Promise<Verified> {
+    return verifyTopic(this.#parts(), options);
   }
 }

@@ -1,177 +1,196 @@
-/** Verify a topic: reads every name and byte that is not in a queue, and says what is wrong. */
-import { ignore, listIfThere } from "../disk/durable.ts";
-import { isErrno, SpoolError } from "../errors.ts";
-import { DamagedError } from "../message/batch.ts";
-import { ID_PATTERN } from "../message/id.ts";
-import { parseSlice } from "../message/slice.ts";
-import type { Slice } from "../message/slice.ts";
-import { BatchFile, ForeignError } from "../queue/batch-file.ts";
-import type { Finding, Verified } from "../queue/verify.ts";
-import type { Member } from "./audience.ts";
-import type { Recovery } from "./recover.ts";
-import { parseLink, parseTicket } from "./ticket.ts";
-import type { TopicRoom } from "./topic-room.ts";
-
-const BUCKET = new RegExp(`^${ID_PATTERN}$`);
-const MISSING = "is missing";
+/**
+ * Verify a topic: reads every name and byte that is not in a queue, and says what is wrong; with `repair`
+ * it is put right. Its subscriptions are queues, and are verified as such.
+ *
+ *   directories   those that belong there, and nothing else            (queue/verify-site.ts)
+ *   fan-outs      that their publishers left half done, and links of none
+ *   log/          buckets, and a whole batch behind each name, once
+ *   subscriptions what is none, what was never made, what was removed
+ */
+import { ignore } from "../disk/durable.ts";
+import type { FileSystem } from "../disk/file-system.ts";
+import { checkName } from "../names.ts";
+import { BatchChecker } from "../queue/batch-check.ts";
+import { Findings, MISSING, MOVES, verifyAndRepair } from "../queue/finding.ts";
+import type { Mend, Verified, VerifyOptions } from "../queue/finding.ts";
+import { LEFT_MS, SiteRepair } from "../queue/repair-site.ts";
+import { QueueLayout } from "../queue/layout.ts";
+import { clearRemoved, REMOVED } from "../queue/remove.ts";
+import { SiteLook, words } from "../queue/verify-site.ts";
+import { parseFilling } from "./audience.ts";
+import { incomingOf } from "./layout.ts";
+import type { TopicLayout } from "./layout.ts";
+import { DEFAULT_TOPIC_SETTINGS, TOPIC_SETTINGS } from "./settings.ts";
+import type { TopicSettings } from "./settings.ts";
+import { sweepBegun } from "./sweep.ts";
+import type { TopicParts } from "./sweep.ts";
+import { FanOutLook } from "./verify-fan-outs.ts";
+import { verifyLog } from "./verify-log.ts";
 
 export async function verifyTopic(
-  room: TopicRoom,
-  recovery: Recovery,
-  members: () => Promise<Member[]>,
+  parts: TopicParts,
+  options: VerifyOptions = {},
 ): Promise<Verified> {
-  return new TopicVerifier(room, recovery, members).run();
+  const checker = new BatchChecker(parts.room.fs);
+  const repair = new SiteRepair(
+    parts.room,
+    options.moved ?? new Set(),
+    parts.room.layout.directories,
+  );
+  return verifyAndRepair(options, repair.moved, () => new TopicLook(parts, checker, repair).run());
 }
 
-class TopicVerifier {
-  readonly #room: TopicRoom;
-  readonly #recovery: Recovery;
-  readonly #members: () => Promise<Member[]>;
-  readonly #findings: Finding[] = [];
-  #messages = 0;
-  #bytes = 0;
+class TopicLook {
+  readonly #parts: TopicParts;
+  readonly #checker: BatchChecker;
+  readonly #repair: SiteRepair;
+  readonly #findings: Findings;
+  readonly #site: SiteLook;
 
-  constructor(room: TopicRoom, recovery: Recovery, members: () => Promise<Member[]>) {
-    this.#room = room;
-    this.#recovery = recovery;
-    this.#members = members;
+  constructor(parts: TopicParts, checker: BatchChecker, repair: SiteRepair) {
+    this.#parts = parts;
+    this.#checker = checker;
+    this.#repair = repair;
+    this.#findings = new Findings(parts.room.fs);
+    this.#site = new SiteLook(repair, parts.delivery, this.#findings);
   }
 
-  async run(): Promise<Verified> {
-    const { fs, layout } = this.#room;
-    await this.#settings();
-    for (const directory of [layout.staging, layout.aborted, layout.committed]) {
-      await this.#tickets(directory);
-    }
-    for (const bucket of await listIfThere(fs, layout.log)) await this.#bucket(bucket);
+  async run(): Promise<Findings> {
+    const { room } = this.#parts;
+    room.forgetSettings();
+    await this.#root();
+    const fanOuts = new FanOutLook(this.#parts, this.#site, this.#checker, this.#repair.moved);
+    await fanOuts.tickets();
+    await verifyLog(this.#parts, this.#site, this.#checker);
     await this.#subscriptions();
-    await this.#incoming();
-    for (const name of await listIfThere(fs, layout.aside)) {
-      this.#find(`${layout.aside}/${name}`, "was set aside; look at it and remove it");
-    }
-    const findings: Finding[] = [];
-    // What moves while it is read is not wrong.
-    for (const finding of this.#findings) {
-      const isThere = await ignore(() => fs.lstat(finding.path), "ENOENT");
-      if (finding.problem === MISSING || isThere) findings.push(finding);
-    }
-    return { findings, messages: this.#messages, bytes: this.#bytes };
+    await this.#filling();
+    await fanOuts.links();
+    // Those of a subscription that is being made are looked at with filling/.
+    await this.#site.drafts(
+      (name, kind) => kind === "directory" && /^(sub-|\.removed-)/.test(name),
+    );
+    await this.#removed(room.layout.tmp);
+    await this.#site.dedup();
+    await this.#site.aside();
+    return this.#findings;
   }
 
-  #find(path: string, problem: string): void {
-    this.#findings.push({ path, problem });
+  async #root(): Promise<void> {
+    const { room } = this.#parts;
+    const { settings, directories, log, staging, committed, subscriptions } = room.layout;
+    await this.#site.directories(directories, room.isPattern);
+    if (room.isPattern) await this.#ofPattern();
+    if (!room.isPattern) {
+      const holds = [log, staging, committed, subscriptions];
+      await this.#site.settings(settings, TOPIC_SETTINGS, holds, () => this.#settingsAnew());
+    }
+    await this.#site.others(room.isPattern ? directories : [settings, ...directories]);
   }
 
-  async #settings(): Promise<void> {
-    const { fs, layout } = this.#room;
-    try {
-      await this.#room.settings();
-    } catch (error) {
-      if (!(error instanceof SpoolError)) throw error;
-      this.#find(layout.settings, error.code === "NO_TOPIC" ? MISSING : error.message);
-    }
-    // Those of a pattern come and go.
-    if (this.#room.isPattern) return;
-    for (const directory of layout.directories) {
-      const isThere = await ignore(async () => {
-        const { kind } = await fs.lstat(directory);
-        if (kind !== "directory") this.#find(directory, `a ${kind} where a directory belongs`);
-      }, "ENOENT");
-      if (!isThere) this.#find(directory, MISSING);
-    }
-  }
-
-  async #tickets(directory: string): Promise<void> {
-    for (const name of await listIfThere(this.#room.fs, directory)) {
-      const path = `${directory}/${name}`;
-      const ticket = parseTicket(name);
-      if (ticket === undefined) this.#find(path, "not a name of ours");
-      else if (ticket.slice !== undefined) await this.#batch(path, ticket.slice);
+  /** Those of a pattern come and go with its subscriptions; filling/ goes before it is seen that there is one. */
+  async #ofPattern(): Promise<void> {
+    const { directories, filling, subscriptions } = this.#parts.room.layout;
+    if ((await this.#site.list(subscriptions)).length === 0) return;
+    for (const path of directories) {
+      const isMissing = path !== filling && (await this.#site.kindOf(path)) === undefined;
+      if (isMissing) this.#findings.add(path, MISSING, () => this.#repair.directory(path));
     }
   }
 
-  async #bucket(bucket: string): Promise<void> {
-    const directory = `${this.#room.layout.log}/${bucket}`;
-    let names: string[] = [];
-    const isOne =
-      BUCKET.test(bucket) &&
-      (await ignore(async () => {
-        names = await listIfThere(this.#room.fs, directory);
-      }, "ENOTDIR"));
-    if (!isOne) this.#find(directory, "not a bucket of the log");
-    for (const name of names) {
-      const path = `${directory}/${name}`;
-      const slice = parseSlice(name);
-      if (slice === undefined) this.#find(path, "not a name of ours");
-      else {
-        if (slice.batch < bucket) this.#find(path, `is older than its bucket, ${bucket}`);
-        await this.#batch(path, slice);
-      }
-    }
-  }
-
-  async #batch(path: string, slice: Slice): Promise<void> {
-    this.#messages += slice.count;
-    this.#bytes += slice.bytes;
-    try {
-      const file = await BatchFile.open(this.#room.fs, path, slice);
-      await file.close();
-    } catch (error) {
-      if (error instanceof DamagedError || error instanceof ForeignError) {
-        this.#find(path, error.message);
-      } else if (!isErrno(error, "ENOENT")) throw error;
-    }
+  /** With the defaults the log would be let go: what is in there is kept until somebody says how long. */
+  async #settingsAnew(): Promise<TopicSettings> {
+    const isLogged = (await this.#site.list(this.#parts.room.layout.log)).length > 0;
+    const retentionMs = isLogged ? Number.POSITIVE_INFINITY : 0;
+    return { ...DEFAULT_TOPIC_SETTINGS, retentionMs };
   }
 
   async #subscriptions(): Promise<void> {
-    const { fs, layout } = this.#room;
-    let names: string[] = [];
-    await ignore(async () => {
-      names = await listIfThere(fs, layout.subscriptions);
-    }, "ENOTDIR");
-    for (const name of names) {
-      const path = `${layout.subscriptions}/${name}`;
-      if (name.startsWith(".removed-")) continue;
-      const kind = await this.#kindOf(path);
-      if (kind === undefined) continue;
-      if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name)) this.#find(path, "not a name of ours");
-      else if (kind !== "directory") this.#find(path, `a ${kind}, not a subscription`);
-      else await this.#needIncoming(`${path}/incoming`);
+    const { subscriptions } = this.#parts.room.layout;
+    for (const name of await this.#site.list(subscriptions)) {
+      const path = `${subscriptions}/${name}`;
+      const kind = await this.#site.kindOf(path);
+      if (kind === undefined || REMOVED.test(name)) continue;
+      if (!isOwnName(name)) this.#site.foreign(path, "not a name of ours");
+      else if (kind !== "directory") this.#site.foreign(path, `${words(kind)}, not a subscription`);
+      // It comes by one rename, with all that is in it.
+      else if (!(await isSite(this.#parts.room.fs, new QueueLayout(path)))) {
+        this.#site.foreign(path, "not a subscription");
+      } else await this.#site.directories([incomingOf({ root: path })]);
+    }
+    await this.#removed(subscriptions);
+  }
+
+  /** What was begun by the dead, was promised to nobody. */
+  async #filling(): Promise<void> {
+    const { filling, tmp } = this.#parts.room.layout;
+    for (const name of await this.#site.list(filling)) {
+      const path = `${filling}/${name}`;
+      const kind = await this.#site.kindOf(path);
+      if (kind === undefined || REMOVED.test(name)) continue;
+      const process = parseFilling(name)?.process;
+      if (process === undefined || kind !== "directory") {
+        this.#site.foreign(path, "not a subscription that is being filled");
+      } else await this.#begun(path, process);
+    }
+    await this.#removed(filling);
+    for (const name of await this.#site.list(tmp)) {
+      const path = `${tmp}/${name}`;
+      if (!name.startsWith("sub-") || (await this.#site.kindOf(path)) !== "directory") continue;
+      await this.#begun(path, name.slice(name.lastIndexOf("_") + 1));
     }
   }
 
-  async #needIncoming(path: string): Promise<void> {
-    const kind = await this.#kindOf(path);
-    if (kind === undefined) this.#find(path, MISSING);
-    else if (kind !== "directory") this.#find(path, `a ${kind} where a directory belongs`);
+  async #begun(path: string, process: string): Promise<void> {
+    const { room } = this.#parts;
+    const ageMs = await this.#site.ageOf(path);
+    if (!room.disk.processes.isGone(process) || ageMs <= LEFT_MS) return;
+    const mend: Mend = async () => {
+      if ((await this.#site.kindOf(path)) !== undefined) await sweepBegun(room);
+      return (await this.#site.kindOf(path)) === undefined ? "removed" : undefined;
+    };
+    this.#findings.add(path, "a subscription that was never made", mend, MOVES);
   }
 
-  async #kindOf(path: string): Promise<string | undefined> {
-    let kind: string | undefined;
-    await ignore(async () => {
-      ({ kind } = await this.#room.fs.lstat(path));
-    }, "ENOENT");
-    return kind;
+  async #removed(directory: string): Promise<void> {
+    await verifyRemoved(this.#site, this.#repair, directory);
   }
+}
 
-  /** Links that no fan-out stands for: incoming/ is listed first, then where tickets go through. */
-  async #incoming(): Promise<void> {
-    const links: { readonly path: string; readonly tag: string | undefined }[] = [];
-    for (const { incoming } of await this.#members()) {
-      await ignore(async () => {
-        for (const name of await listIfThere(this.#room.fs, incoming)) {
-          links.push({ path: `${incoming}/${name}`, tag: parseLink(name)?.tag });
-        }
-      }, "ENOTDIR");
-    }
-    const { staging, committed, aborted } = this.#room.layout;
-    const tags = new Set<string>();
-    for (const directory of [staging, committed, aborted]) {
-      for (const { tag } of await this.#recovery.ticketsIn(directory)) tags.add(tag);
-    }
-    for (const { path, tag } of links) {
-      if (tag === undefined) this.#find(path, "not a name of ours");
-      else if (!this.#room.isPattern && !tags.has(tag)) this.#find(path, "a link of no fan-out");
-    }
+/** True of what a queue or a subscription may be called. */
+export function isOwnName(name: string): boolean {
+  try {
+    return checkName(name) === name;
+  } catch {
+    return false;
+  }
+}
+
+/** True of a queue or a topic, also of one that has lost its settings, or has something else there. */
+export async function isSite(fs: FileSystem, layout: QueueLayout | TopicLayout): Promise<boolean> {
+  for (const path of [layout.settings, ...layout.directories]) {
+    if (await ignore(() => fs.lstat(path), "ENOENT", "ENOTDIR")) return true;
+  }
+  return false;
+}
+
+/** What is left of what was removed there. */
+export async function verifyRemoved(
+  site: SiteLook,
+  { site: { fs } }: SiteRepair,
+  directory: string,
+): Promise<void> {
+  for (const name of await site.list(directory)) {
+    if (!REMOVED.test(name)) continue;
+    const path = `${directory}/${name}`;
+    if ((await site.ageOf(path)) <= LEFT_MS) continue;
+    site.findings.add(
+      path,
+      "was removed, and not all of it is gone",
+      async () => {
+        if ((await site.kindOf(path)) !== undefined) await clearRemoved(fs, directory);
+        return (await site.kindOf(path)) === undefined ? "cleared" : undefined;
+      },
+      MOVES,
+    );
   }
 }

@@ -310,7 +310,10 @@ describe.concurrent("what does not belong into ready/", () => {
     const status = JSON.parse(await cli.ok(["status", "--json"])) as { queues: unknown[] };
     expect(status.queues).toHaveLength(1);
     await cli.ok(["gc"]);
-    await cli.ok(["verify"]);
+    const { code, stdout } = await cli.run(["verify"]);
+    expect(code).toBe(1);
+    for (const name of ["link", "file", ".hidden", "a b"])
+      expect(stdout).toContain(`queues/${name}: `);
     expectFailure(await cli.run(["take", "link"]), 66, /.+/);
     expectFailure(await cli.run(["take", "file"]), 66, /.+/);
   });

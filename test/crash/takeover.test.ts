@@ -53,18 +53,18 @@ const sweep: Act = ({ queue }) => queue.sweep();
 
 describe("a takeover that dies at any call", () => {
   test("is finished by the next process", async ({ dir }) => {
-    expect(await everyCrash(dir, { ...holding, life: sweep })).toEqual([39, 45]);
+    expect(await everyCrash(dir, { ...holding, life: sweep })).toEqual([40, 46]);
   });
 
   test("is finished by the next process where the disk wants each sync", async ({ dir }) => {
     const zfs = { ...holding, life: sweep, type: ZFS };
-    expect(await everyCrash(`${dir}/zfs`, zfs)).toEqual([39, 45]);
+    expect(await everyCrash(`${dir}/zfs`, zfs)).toEqual([46, 52]);
     const nfs = { ...holding, life: sweep, type: NFS };
-    expect(await everyCrash(`${dir}/nfs`, nfs)).toEqual([42, 48]);
+    expect(await everyCrash(`${dir}/nfs`, nfs)).toEqual([49, 55]);
   });
 
   test("is finished where it began as a consumer started", async ({ dir }) => {
-    expect(await everyCrash(dir, { ...holding, life: ackAll })).toEqual([88, 94]);
+    expect(await everyCrash(dir, { ...holding, life: ackAll })).toEqual([89, 95]);
   });
 
   test("buries what was in hand once too often, and only that", async ({ dir }) => {

@@ -9,7 +9,8 @@ import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
 
 /** The time of a test, in ms since the epoch: the disk's and every process's monotonic clock. */
 export class ModelTime {
-  nowMs = 1_767_225_600_000;
+  // Not a whole second: that would look like a file system that knows no other.
+  nowMs = 1_767_225_600_123;
 
   advance(ms: number): void {
     this.nowMs += ms;

@@ -7,8 +7,9 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 
 import type { FileSystem } from "../../src/disk/file-system.ts";
-import { randomRuns } from "../helpers/model-chance.ts";
-import { MemoryDisk, ModelTime, TimedDisk } from "../helpers/model-disk.ts";
+import { chance, randomRuns } from "../helpers/model-chance.ts";
+import { EXT4, MemoryDisk, ModelTime, TimedDisk } from "../helpers/model-disk.ts";
+import { SimulatedDisk } from "../simulation/disk.ts";
 
 const path = fc.constantFrom("a", "b", "c", "a/x", "a/y", "b/x", "b/y", "a/x/q", "b/x/q/r");
 const call = fc.oneof(
@@ -77,15 +78,26 @@ test("the disk in memory does what a real one does", async () => {
       const time = new ModelTime();
       const memory = new MemoryDisk(time);
       const real = new TimedDisk(time);
+      const simulated = new SimulatedDisk("ordered", EXT4, () => time.nowMs, chance(1));
+      const calledByHalves = new Proxy(simulated, {
+        get:
+          (disk, method) =>
+          (...args: unknown[]) =>
+            disk.begin(String(method), args)(),
+      }) as unknown as FileSystem;
       memory.mkdir("/m");
+      await calledByHalves.mkdir("/m");
       try {
         for (const { name, one, two } of calls) {
           time.advance(10);
           if (name === "rename" && two.startsWith(`${one}/`)) continue;
           const given = await outcome(memory, "/m", name, one, two);
           expect(given, `${name} ${one} ${two}`).toEqual(await outcome(real, root, name, one, two));
+          const again = await outcome(calledByHalves, "/m", name, one, two);
+          expect(again, `${name} ${one} ${two}, simulated`).toEqual(given);
         }
         expect(memory.openFiles).toBe(0);
+        expect(simulated.openFiles).toBe(0);
       } finally {
         rmSync(root, { recursive: true });
       }

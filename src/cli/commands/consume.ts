@@ -1,6 +1,7 @@
 /** spool consume — stream messages to stdout. */
 import type { Command } from "commander";
 
+import { SpoolError } from "../../errors.ts";
 import { CLAIM_MESSAGES } from "../../limits.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { Emitter } from "../emitter.ts";
@@ -50,13 +51,28 @@ async function consume(context: Context, name: string, options: Options): Promis
   });
   try {
     while (!stop.signal.aborted) {
-      const claim = await consumer.claim(CLAIM_MESSAGES);
-      if (claim !== undefined) await emitter.emit(claim);
-      else if (!options.untilEmpty) await consumer.wait(Number.POSITIVE_INFINITY, stop.signal);
+      const outcome = await orLost(context, async () => {
+        const claim = await consumer.claim(CLAIM_MESSAGES);
+        if (claim !== undefined) await emitter.emit(claim);
+        return claim === undefined ? "empty" : "taken";
+      });
+      if (outcome !== "empty") continue;
+      if (!options.untilEmpty) await consumer.wait(Number.POSITIVE_INFINITY, stop.signal);
       else if (!(await consumer.hasMore())) return;
     }
   } finally {
     await consumer.close();
     restore();
+  }
+}
+
+/** A lease that was lost is told, and the next claim makes a new one: others have its messages now. */
+async function orLost<T>(context: Context, act: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof SpoolError) || error.code !== "LEASE_LOST") throw error;
+    context.say(`${error.message}; going on with a new lease`);
+    return undefined;
   }
 }

@@ -1,62 +1,121 @@
-/** spool verify — check every name and every byte. */
+/** spool verify — check every name and every byte, and put right what is wrong. */
 import type { Command } from "commander";
 
-import type { Finding, Verified } from "../../queue/verify.ts";
+import type { Finding, Verified, VerifyOptions } from "../../queue/finding.ts";
+import { openToRepair } from "../../spool.ts";
+import type { Spool } from "../../spool.ts";
+import { sitesOf, verifySpool } from "../../topic/verify-spool.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count, formatSize } from "../format.ts";
 import { command, examples, parseQueueOrTopic } from "../options.ts";
 import { Progress } from "../progress.ts";
 
+interface Options extends GlobalOptions {
+  readonly repair?: boolean;
+}
+
 export default function verifyCommand(context: Context): Command {
   return command("verify", "check every name and every byte")
     .description(
-      "Read every name and every byte, and print what is wrong: path and problem. Changes nothing. " +
-        "Exit 1 means that something was found.",
+      "Read every name and every byte, and print what is wrong: path and problem. Changes nothing " +
+        "without --repair. With it, what is wrong is put right beside the living, and no payload is " +
+        "lost: what is damaged becomes a dead letter, what does not belong there goes to aside/. " +
+        "Exit 1 means that something is wrong, or with --repair, that something is left for people.",
     )
     .argument("[queue...]", "these queues and topics only")
-    .addHelpText("after", examples("spool verify", "spool verify jobs --json"))
-    .action((names: string[], options: GlobalOptions) => verify(context, names, options));
+    .option("--repair", "put right what is found")
+    .addHelpText(
+      "after",
+      examples("spool verify", "spool verify jobs --json", "spool verify --repair"),
+    )
+    .action((names: string[], options: Options) => new Verify(context, options).run(names));
 }
 
-async function verify(
-  context: Context,
-  words: readonly string[],
-  options: GlobalOptions,
-): Promise<void> {
-  const names = words.map(parseQueueOrTopic);
-  const spool = await context.open(options);
-  const progress = await Progress.on(context);
-  const topics = [...(await spool.topicNames()), ...(await spool.patternNames())];
-  const queues = [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
-  const isAll = names.length === 0;
-  const findings: Finding[] = [];
-  let messages = 0;
-  let bytes = 0;
-  const add = (result: Verified): void => {
-    progress.clear();
-    findings.push(...result.findings);
-    messages += result.messages;
-    bytes += result.bytes;
-  };
-  for (const name of isAll ? queues : names) {
+class Verify {
+  readonly #context: Context;
+  readonly #options: Options;
+  readonly #isRepair: boolean;
+  /** Where repairs have moved things: shared, because one may be met again. */
+  readonly #moved = new Set<string>();
+  readonly #results = new Map<string, Verified>();
+
+  constructor(context: Context, options: Options) {
+    this.#context = context;
+    this.#options = options;
+    this.#isRepair = options.repair ?? false;
+  }
+
+  async run(words: readonly string[]): Promise<void> {
+    const names = words.map(parseQueueOrTopic);
+    const spool = await this.#open();
+    const isAll = names.length === 0;
+    if (isAll) this.#add("", await verifySpool(spool, this.#how()));
+    const all = await sitesOf(spool);
+    const topics = isAll ? all.topics : names.filter((name) => all.topics.includes(name));
     // A name of nothing is said to be one of no queue.
-    if (topics.includes(name) && !queues.includes(name)) continue;
-    const queue = spool.queue(name);
-    if (!isAll) await queue.settings();
-    const onProgress = (read: number): void =>
-      progress.show(() => `${name}: ${count(read, "message")} read`);
-    add(await queue.verify(onProgress));
+    const isQueue = (name: string): boolean => all.queues.includes(name) || !topics.includes(name);
+    const queues = isAll ? all.queues : names.filter(isQueue);
+    const progress = await Progress.on(this.#context);
+    const queue = async (name: string): Promise<void> => {
+      if (!all.queues.includes(name)) await spool.queue(name).settings();
+      const onProgress = (read: number): void =>
+        progress.show(() => `${name}: ${count(read, "message")} read`);
+      const result = await spool.queue(name).verify({ ...this.#how(), onProgress });
+      progress.clear();
+      this.#add(name, result);
+    };
+    for (const name of queues) await queue(name);
+    for (const name of topics) {
+      const result = await (await spool.topic(name)).verify(this.#how());
+      this.#add(`${name} as a topic`, result);
+      // Fan-outs that were finished have brought messages.
+      const isChanged = result.findings.some(({ repair }) => repair !== undefined);
+      const own = queues.filter((one) => isChanged && one.includes("/"));
+      for (const subscription of own) await queue(subscription);
+    }
+    await this.#print();
   }
-  for (const name of isAll ? topics : names.filter((one) => topics.includes(one))) {
-    add(await (await spool.topic(name)).verify());
+
+  #how(): VerifyOptions {
+    return { repair: this.#isRepair, moved: this.#moved };
   }
-  if (context.outputOf(options) === "json") {
-    await context.write(`${JSON.stringify({ messages, bytes, findings })}\n`);
-  } else {
-    for (const { path, problem } of findings) await context.write(`${path}: ${problem}\n`);
-    context.say(
-      `${count(messages, "message")}, ${formatSize(bytes)} read; ${count(findings.length, "problem")}`,
-    );
+
+  async #open(): Promise<Spool> {
+    if (!this.#isRepair) return this.#context.open(this.#options);
+    const dir = this.#context.dirOf(this.#options);
+    const { spool, finding } = await openToRepair(dir, this.#moved);
+    if (finding) this.#add("spool.json", { findings: [finding], messages: 0, bytes: 0 });
+    return spool;
   }
-  if (findings.length > 0) context.exitCode = 1;
+
+  #add(name: string, result: Verified): void {
+    const before = this.#results.get(name)?.findings ?? [];
+    const repaired = before.filter(({ repair }) => repair !== undefined);
+    this.#results.set(name, { ...result, findings: [...repaired, ...result.findings] });
+  }
+
+  async #print(): Promise<void> {
+    const results = [...this.#results.values()];
+    const findings = results.flatMap((result) => result.findings);
+    const messages = results.reduce((sum, result) => sum + result.messages, 0);
+    const bytes = results.reduce((sum, result) => sum + result.bytes, 0);
+    const left = findings.filter(({ repair }) => repair === undefined).length;
+    if (this.#context.outputOf(this.#options) === "json") {
+      await this.#context.write(`${JSON.stringify({ messages, bytes, findings })}\n`);
+    } else {
+      for (const finding of findings) await this.#context.write(`${this.#lineOf(finding)}\n`);
+      const problems = count(findings.length, "problem");
+      const rest = this.#isRepair ? `, ${findings.length - left} put right, ${left} left` : "";
+      const read = `${count(messages, "message")}, ${formatSize(bytes)} read`;
+      this.#context.say(`${read}; ${problems}${rest}`);
+    }
+    if (left > 0) this.#context.exitCode = 1;
+  }
+
+  #lineOf({ path, problem, repair, left }: Finding): string {
+    const why = left === undefined ? "left" : `left: ${left}`;
+    const done = this.#isRepair ? `; ${repair ?? why}` : "";
+    // A name may hold anything, and a line is one finding.
+    return `${path}: ${problem}${done}`.replaceAll(/\p{Cc}/gu, "?");
+  }
 }
