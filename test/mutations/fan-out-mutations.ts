@@ -1,0 +1,222 @@
+/** Bugs in the fan-out: to all or to none, each once. */
+import { FANNING } from "./mutation.ts";
+import type { Mutation } from "./mutation.ts";
+
+const FAN_OUT = "topic/fan-out.ts";
+const PUBLISH = "topic/publish.ts";
+const RECOVER = "topic/recover.ts";
+export const FAN_OUTS: readonly Mutation[] = [
+  {
+    name: "publish: commit before links",
+    file: FAN_OUT,
+    find: [
+      "    const source = new LinkSource(this.#room, `${layout.staging}/${ticket.name}`);",
+      "    try {",
+      "      const planted: Planted[] = [];",
+      "      try {",
+      "        await this.#plant(ticket, source, contents, planted, options);",
+      "        await this.#commit(ticket, options.sync);",
+    ],
+    replace: [
+      "    const source = new LinkSource(this.#room, `${layout.committed}/${ticket.name}`);",
+      "    try {",
+      "      const planted: Planted[] = [];",
+      "      try {",
+      "        await this.#commit(ticket, options.sync);",
+      "        await this.#plant(ticket, source, contents, planted, options);",
+    ],
+    breaks: "Who dies between the two has published to some.",
+    catchers: FANNING,
+  },
+  {
+    name: "publish: ticket gone before its links are visible",
+    file: FAN_OUT,
+    find: "    const directories = new Set<string>();\n    const members = new Set<Member>();",
+    replace:
+      "    await this.#conclude(ticket, sync);\n    const directories = new Set<string>();\n    const members = new Set<Member>();",
+    breaks: "Who dies between the two has published to some.",
+    catchers: FANNING,
+  },
+  {
+    name: "publish: one subscription left out",
+    file: FAN_OUT,
+    find: "for (const link of planted) {",
+    replace: "for (const link of planted.slice(1)) {",
+    breaks: "One subscription does not get what the others do.",
+    catchers: FANNING,
+  },
+  {
+    name: "publish: what cannot be made visible is forgotten",
+    file: FAN_OUT,
+    find: [
+      "          members.add(one.member);",
+      "        } catch (error) {",
+      "          failure ??= error;",
+    ],
+    replace: [
+      "          members.add(one.member);",
+      "        } catch (error) {",
+      "          void error;",
+    ],
+    breaks: "A subscription on which the disk failed for a moment does not get it any more.",
+    catchers: FANNING,
+  },
+  {
+    name: "publish: links not told apart by their tags",
+    file: "topic/undo.ts",
+    find: "if (link?.tag !== tag) continue;",
+    replace: "if (link?.tag === undefined || tag === undefined) continue;",
+    breaks: "Who finishes one fan-out delivers another that is not committed.",
+    catchers: FANNING,
+  },
+  {
+    name: "publish: a subscription made anew not looked at again",
+    file: FAN_OUT,
+    find: "if (now === subscriber) break;",
+    replace: "if (now !== null) break;",
+    breaks: "Who unsubscribes and subscribes again gets a part, or by the old filter.",
+    catchers: FANNING,
+  },
+  {
+    name: "publish: lost reply of the commit not looked for",
+    file: FAN_OUT,
+    find: 'const isDone = disk.kind.shared && (await ignore(() => fs.lstat(to), "ENOENT"));',
+    replace: "const isDone = disk === undefined;",
+    breaks:
+      "A publish on a shared disk that was committed removes its links, and says that it was undone.",
+    catchers: FANNING,
+  },
+  {
+    name: "publish: lost reply of the staging not looked for",
+    file: PUBLISH,
+    find: "return isStaged ? ticket : undefined;",
+    replace: "return isStaged ? undefined : undefined;",
+    breaks: "A publish on a shared disk that was staged says that it was undone.",
+    catchers: FANNING,
+    survives: "It says that it was undone, and who recovers undoes it.",
+  },
+  {
+    name: "publish: a failure undoes nothing",
+    file: PUBLISH,
+    find: "await this.#undoer.undo(ticket).catch(() => {});",
+    replace: "",
+    breaks: "What a publish that failed has left waits for who recovers.",
+    catchers: FANNING,
+    survives: "Who recovers undoes it, half a minute later.",
+  },
+  {
+    name: "publish: links of one that is gone stay",
+    file: FAN_OUT,
+    find: "if (error instanceof GoneError) await this.uproot(planted);",
+    replace: "",
+    breaks: "Links that belong to nothing stay until they are swept.",
+    catchers: FANNING,
+    survives:
+      "They have a tag that is in no ticket: nobody delivers them, and a sweep removes them.",
+  },
+  {
+    name: "undo: links go before the ticket is renamed",
+    file: "topic/undo.ts",
+    find: [
+      '    if (!(await ignore(() => fs.rename(from, to), "ENOENT"))) return false;',
+      "    await this.clear(ticket);",
+    ],
+    replace: [
+      "    await this.clear(ticket);",
+      '    if (!(await ignore(() => fs.rename(from, to), "ENOENT"))) return false;',
+      "    await this.clear(ticket);",
+    ],
+    breaks: "A publisher that wakes up meanwhile commits what has lost its links.",
+    catchers: FANNING,
+  },
+  {
+    name: "undo: ticket gone before its links",
+    file: "topic/undo.ts",
+    find: "  async clear(ticket: Ticket): Promise<void> {\n    const { fs, layout } = this.#room;",
+    replace:
+      "  async clear(ticket: Ticket): Promise<void> {\n    const { fs, layout } = this.#room;\n    await dropTicket(this.#room, `${layout.aborted}/${ticket.name}`, this.#warn);",
+    breaks: "Who dies between the two leaves links that belong to nothing.",
+    catchers: FANNING,
+    survives:
+      "They have a tag that is in no ticket: nobody delivers them, and a sweep removes them.",
+  },
+  {
+    name: "recover: undoes what is committed",
+    file: RECOVER,
+    find: 'return (await this.#fanOut.finish(ticket, links, "disk")) ? "finished" : "left";',
+    replace: [
+      "await this.#fanOut.uproot(links);",
+      '    return (await this.#fanOut.finish(ticket, [], "disk")) ? "finished" : "left";',
+    ],
+    breaks: "Some get what was committed, and some do not.",
+    catchers: FANNING,
+  },
+  {
+    name: "recover: finishes what is not committed",
+    file: RECOVER,
+    find: 'return (await this.#undoer.undo(ticket)) ? "undone" : "left";',
+    replace: [
+      "const links = await this.#undoer.linksOf(ticket);",
+      '    await this.#fanOut.finish(ticket, links, "disk");',
+      '    return (await this.#undoer.undo(ticket)) ? "undone" : "left";',
+    ],
+    breaks: "A publish that was half done is delivered to some.",
+    catchers: FANNING,
+  },
+  {
+    name: "recover: waits for nobody",
+    file: RECOVER,
+    find: "if (this.#room.disk.processes.isGone(ticket.process)) return true;",
+    replace: "if (this.#room.disk.processes !== undefined) return true;",
+    breaks: "A publisher that is at work is undone.",
+    catchers: FANNING,
+  },
+  {
+    name: "recover: clock not read anew",
+    file: RECOVER,
+    find: "return (await this.#room.readClock()) - beganMs > limitMs;",
+    replace: "return true;",
+    breaks: "After the disk's clock was set back a publisher that is at work is undone.",
+    catchers: FANNING,
+  },
+  {
+    name: "recover: a publish with a key is undone",
+    file: RECOVER,
+    find: 'if (ticket.kind === "keyed") return (await this.#takeOver(ticket)) ? "finished" : "left";',
+    replace: "void this.#takeOver;",
+    breaks: "A key stands for a publish that was undone.",
+    catchers: FANNING,
+  },
+  {
+    name: "recover: taken over under the old tag",
+    file: RECOVER,
+    find: "const tag = disk.ids.next(await this.#room.now());",
+    replace: "const tag = old.tag;",
+    breaks: "The old owner and the new one work on the same links.",
+    catchers: FANNING,
+  },
+  {
+    name: "recover: a shared disk's listing believed at once",
+    file: RECOVER,
+    find: "const patienceMs = this.#room.disk.kind.shared ? FINISH_SHARED_MS : FINISH_MS;",
+    replace: "const patienceMs = Math.min(FINISH_SHARED_MS, FINISH_MS);",
+    breaks: "A link that a listing leaves out is never delivered.",
+    catchers: FANNING,
+  },
+  {
+    name: "sweep: links of what is committed go",
+    file: "topic/sweep.ts",
+    find: "for (const directory of [layout.staging, layout.committed]) {",
+    replace: "for (const directory of [layout.staging]) {",
+    breaks: "Some get what was committed, and some do not.",
+    catchers: FANNING,
+  },
+  {
+    name: "sweep: tickets listed where they go, then where they come from",
+    file: "topic/sweep.ts",
+    find: "for (const directory of [layout.staging, layout.committed]) {",
+    replace: "for (const directory of [layout.committed, layout.staging]) {",
+    breaks: "A ticket that moves meanwhile is missed, and its links go.",
+    catchers: FANNING,
+  },
+];

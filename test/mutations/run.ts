@@ -1,0 +1,84 @@
+/**
+ * Plants one bug after the other in a copy of the tree, and sees who finds it.
+ *
+ *   node test/mutations/run.ts [--only TEXT]… [--seconds 60] [--no-tests] [--jobs 1] [--write]
+ *
+ * --only takes those whose name holds the text. --seconds is for the simulation (0: without it), --no-tests
+ * leaves out what would look after it. --write puts the table into docs/guarantees.md. Exit 1
+ * where one survives that is not explained, where one does not run, or where something fails without any.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+import { lookFor } from "./catchers.ts";
+import type { Unsound } from "./catchers.ts";
+import type { Mutation } from "./mutation.ts";
+import { MUTATIONS } from "./mutations.ts";
+import { placed, summary, table } from "./report.ts";
+import type { Row } from "./report.ts";
+import { Workplace } from "./workplace.ts";
+
+const PAGE = join(import.meta.dirname, "../../docs/guarantees.md");
+
+/** The engine as it is: whatever fails then says nothing about a bug. */
+const NONE: Mutation = {
+  name: "none",
+  file: "topic/none",
+  find: "",
+  replace: "",
+  breaks: "Nothing.",
+};
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true, default: [] },
+    seconds: { type: "string", default: "60" },
+    jobs: { type: "string", default: "1" },
+    write: { type: "boolean", default: false },
+    tests: { type: "boolean", default: true },
+  },
+  allowNegative: true,
+});
+
+const chosen = MUTATIONS.filter(
+  ({ name }) => values.only.length === 0 || values.only.some((text) => name.includes(text)),
+);
+const rows = new Map<Mutation, Row>();
+const waiting = [...(values.only.length === 0 ? [NONE] : []), ...chosen];
+
+const unsound: Unsound = new Map();
+
+// Whoever is told to stop leaves no copies behind.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+async function work(): Promise<void> {
+  const place = new Workplace();
+  const sound = new Workplace();
+  sound.plant();
+  const { tests } = values;
+  const search = { place, sound, seconds: Number(values.seconds), tests, unsound };
+  try {
+    for (let mutation = waiting.shift(); mutation; mutation = waiting.shift()) {
+      const startMs = performance.now();
+      place.plant(mutation === NONE ? undefined : mutation);
+      const outcome = await lookFor(search, mutation);
+      const row = { mutation, outcome, seconds: (performance.now() - startMs) / 1000 };
+      rows.set(mutation, row);
+      console.error(summary(row));
+    }
+  } finally {
+    place.remove();
+    sound.remove();
+  }
+}
+
+await Promise.all(Array.from({ length: Number(values.jobs) }, () => work()));
+const done = chosen.flatMap((mutation) => rows.get(mutation) ?? []);
+const text = table(done);
+console.log(text);
+if (values.write) writeFileSync(PAGE, placed(readFileSync(PAGE, "utf8"), text));
+const isExplained = ({ mutation, outcome }: Row): boolean =>
+  outcome.kind === "caught" || (outcome.kind === "survived" && Boolean(mutation.survives));
+const baseline = rows.get(NONE)?.outcome.kind ?? "survived";
+process.exitCode = done.every(isExplained) && baseline === "survived" ? 0 : 1;
