@@ -1,4 +1,5 @@
 /** Verify: leases, their locks, and what comes back from the dead. */
+import { isErrno } from "../errors.ts";
 import { LEASE_CEILING_MS, ORPHAN_SWEEP_MS } from "../limits.ts";
 import type { Buckets } from "./buckets.ts";
 import { MOVES } from "./finding.ts";
@@ -72,10 +73,20 @@ export class LeaseLook {
   async #lease(path: string, lease: LeaseName, all: ReadonlySet<string>): Promise<Place> {
     // Where nobody can tell the time nobody is taken for dead.
     const canTell = (await this.#site.nowMs()) !== undefined;
-    if (!canTell || !(await this.#reclaimer.hasExpired(lease))) return "held";
+    if (!canTell || !(await this.#hasExpired(lease))) return "held";
     if (all.has(lease.name + LOCK_SUFFIX)) await this.#leftover(path, "its holder is gone");
     else await this.#leftover(path, "a lease without a lock: its holder is gone");
     return "back";
+  }
+
+  async #hasExpired(lease: LeaseName): Promise<boolean> {
+    try {
+      return await this.#reclaimer.hasExpired(lease);
+    } catch (error) {
+      // Who may only look cannot read the disk's clock.
+      if (isErrno(error, "EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT")) return false;
+      throw error;
+    }
   }
 
   /** Consumers see to it by themselves: it is named only where none has done so. */

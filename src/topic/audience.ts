@@ -129,7 +129,14 @@ export class Audience {
       const subscriber = await this.look(member);
       if (subscriber !== undefined) subscribers.push(subscriber);
     }
+    if (this.#known.size > 2 * subscribers.length + 16) this.#forgetAllBut(subscribers);
     return subscribers;
+  }
+
+  /** Subscriptions come and go, and those that are being filled have a name of their own each time. */
+  #forgetAllBut(subscribers: readonly Subscriber[]): void {
+    const roots = new Set(subscribers.map(({ queue }) => queue.room.layout.root));
+    for (const root of this.#known.keys()) if (!roots.has(root)) this.#known.delete(root);
   }
 
   /** The subscriber as it is now; the same one where nothing has changed, undefined where it is gone. */
