@@ -45,7 +45,7 @@ describe("a power cut", () => {
   test.skipIf(lacks("ext4") !== undefined)(
     "is noticed where nothing is synced: so this test can fail",
     async () => {
-      const plan = { seconds: 1, states: 15, seed: 7, sync: "none" } as const;
+      const plan = { seconds: 3, states: 60, seed: 7, sync: "none" } as const;
       const { violations } = await run("ext4", plan);
       expect(violations.flatMap((one) => one.wrong).join("\n")).toMatch(/: lost: /);
     },
