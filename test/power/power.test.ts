@@ -33,7 +33,7 @@ describe("a power cut", () => {
     test.skipIf(missing !== undefined)(
       `loses nothing that was promised, on ${title}`,
       async () => {
-        const { violations, calls } = await run(name, { seconds: 2, states: 20, seed: 7 });
+        const { violations, calls } = await run(name, { seconds: 2, states: 12, seed: 7 });
         expect(calls).toBeGreaterThan(100);
         const wrong = violations.flatMap((one) => one.wrong);
         expect(wrong.filter((line) => !KNOWN[name]?.test(line))).toEqual([]);

@@ -28,7 +28,7 @@ const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const IS_ALL = process.env["STRACE_ALL"] === "1";
 
 /** Calls of a verb that is not always tried in full. */
-const SAMPLE = 3;
+const SAMPLE = 2;
 
 /** How often it is tried to hit one call. */
 const TRIES = 12;

@@ -25,12 +25,12 @@ async function fuzz(...flags: string[]): Promise<string> {
 
 test("a while of random runs", async () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
-  const told = await fuzz("--seconds", "25", "--runs", "300", "--seed", String(seed));
+  const told = await fuzz("--seconds", "15", "--runs", "300", "--seed", String(seed));
   expect(told).toMatch(/^ok: \d{2,} runs, \d+ crashes, \d+ power cuts/);
 });
 
 /** Each found something once; what, is in docs/guarantees.md. */
-const SEEDS = [2, 13, 32, 34, 78, 150, 198, 275, 286, 290, 10_154, 10_236, 20_807, 50_123, 50_250];
+const SEEDS = [2, 13, 32, 34, 78, 150, 198, 275, 286, 290, 10_154, 10_236, 1_000_185];
 
 test.each(SEEDS)("seed %i", async (seed) => {
   expect(await fuzz("--runs", "1", "--seed", String(seed))).toMatch(/^ok: 1 runs/);
