@@ -1,18 +1,19 @@
 /**
  * Plants one bug after the other in a copy of the tree, and sees who finds it.
  *
- *   node test/mutations/run.ts [--only TEXT]… [--seconds 60] [--no-tests] [--jobs 1] [--write]
+ *   node test/mutations/run.ts [--only TEXT]… [--seconds 60] [--no-tests] [--jobs 1] [--record FILE] [--write]
  *
  * --only takes those whose name holds the text. --seconds is for the simulation (0: without it), --no-tests
- * leaves out what would look after it. --write puts the table into docs/guarantees.md. Exit 1
+ * leaves out what would look after it. --record keeps what came out, a line each, and does not run again what
+ * is in there: all of it takes hours. --write puts the table into docs/guarantees.md. Exit 1
  * where one survives that is not explained, where one does not run, or where something fails without any.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { lookFor } from "./catchers.ts";
-import type { Unsound } from "./catchers.ts";
+import type { Outcome, Unsound } from "./catchers.ts";
 import type { Mutation } from "./mutation.ts";
 import { MUTATIONS } from "./mutations.ts";
 import { placed, summary, table } from "./report.ts";
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     only: { type: "string", multiple: true, default: [] },
     seconds: { type: "string", default: "60" },
     jobs: { type: "string", default: "1" },
+    record: { type: "string" },
     write: { type: "boolean", default: false },
     tests: { type: "boolean", default: true },
   },
@@ -45,7 +47,25 @@ const chosen = MUTATIONS.filter(
   ({ name }) => values.only.length === 0 || values.only.some((text) => name.includes(text)),
 );
 const rows = new Map<Mutation, Row>();
-const waiting = [...(values.only.length === 0 ? [NONE] : []), ...chosen];
+const wanted = [...(values.only.length === 0 ? [NONE] : []), ...chosen];
+
+interface Recorded {
+  readonly name: string;
+  readonly outcome: Outcome;
+  readonly seconds: number;
+}
+
+/** What came out before. */
+function readRecord(file: string): Recorded[] {
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  return lines.filter(Boolean).map((line) => JSON.parse(line) as Recorded);
+}
+
+for (const { name, outcome, seconds } of values.record ? readRecord(values.record) : []) {
+  const mutation = wanted.find((one) => one.name === name);
+  if (mutation) rows.set(mutation, { mutation, outcome, seconds });
+}
+const waiting = wanted.filter((mutation) => !rows.has(mutation));
 
 const unsound: Unsound = new Map();
 
@@ -66,6 +86,11 @@ async function work(): Promise<void> {
       const row = { mutation, outcome, seconds: (performance.now() - startMs) / 1000 };
       rows.set(mutation, row);
       console.error(summary(row));
+      const { name } = mutation;
+      const { seconds } = row;
+      if (values.record) {
+        appendFileSync(values.record, `${JSON.stringify({ name, outcome, seconds })}\n`);
+      }
     }
   } finally {
     place.remove();
