@@ -212,7 +212,7 @@ async function putMany(
   } catch (error) {
     progress.clear();
     context.say(
-      `${count(putter.safe.messages, "message")} are safe in ${target.name}; the rest is not`,
+      `${count(putter.safe.messages, "message")} are safe in ${target.name}; the rest may not be`,
     );
     throw error;
   }
