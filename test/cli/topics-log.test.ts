@@ -148,7 +148,7 @@ describe.concurrent("replay", () => {
     expect(again!["receipt"]).not.toBe(held!["receipt"]);
     await cli.ok(["ack", String(held!["receipt"])]);
     await cli.expectStatus({ in_flight: 1 }, "logs/a");
-    await cli.ok(["nack", String(again!["receipt"])]);
+    await cli.ok(["nack", String(again!["receipt"]), "--delay", "1h"]);
     await cli.expectStatus({ scheduled: 1 }, "logs/a");
   });
 });
