@@ -12,6 +12,7 @@ import {
   replaceFile,
   syncDirectory,
 } from "./disk/durable.ts";
+import type { Durability } from "./disk/durable.ts";
 import type { FileSystem } from "./disk/file-system.ts";
 import { kindOf } from "./disk/kind.ts";
 import { NodeFileSystem } from "./disk/node-file-system.ts";
@@ -188,9 +189,14 @@ export async function openSpool(options: OpenOptions): Promise<Spool> {
       );
     }
     const made = await makeDirectories(fs, dir);
-    // Last, because it is what says that the spool is there: whoever sees it need not sync the rest.
     for (const path of made) await syncDirectory(fs, dirname(path));
-    await writeSpoolFile(fs, dir, file);
+    const kind = kindOf((await fs.space(dir)).type);
+    // Whoever made it may have died before its name was safe. Where we may not look, it was no spool's maker.
+    if (!kind.oneSync && made.length === 0) {
+      await ignore(() => syncDirectory(fs, dirname(dir)), "EACCES", "EPERM");
+    }
+    // Last, because it is what says that the spool is there: whoever sees it need not sync the rest.
+    await writeSpoolFile({ fs, kind }, dir, file);
   }
   const random = parts.random ?? Math.random;
   const disk: Disk = {
@@ -252,9 +258,8 @@ async function isSpool(fs: FileSystem, dir: string, file: string): Promise<boole
 }
 
 /** Two processes may do this at once: each writes a whole file, and the last one stays. */
-async function writeSpoolFile(fs: FileSystem, dir: string, file: string): Promise<void> {
+async function writeSpoolFile(disk: Durability, dir: string, file: string): Promise<void> {
   const id = new IdSource().next(Date.now());
   const text = `${JSON.stringify({ format: FORMAT, id })}\n`;
-  const kind = kindOf((await fs.space(dir)).type);
-  await replaceFile({ fs, kind }, file, Buffer.from(text), `${dir}/.spool.json.${id}`);
+  await replaceFile(disk, file, Buffer.from(text), `${dir}/.spool.json.${id}`);
 }

@@ -5,7 +5,8 @@
  */
 import { isErrno } from "../errors.ts";
 import { BLOCK_BYTES } from "../limits.ts";
-import { ignore, readAll, writeAll } from "./durable.ts";
+import { closeQuietly, ignore, quietly, readAll, writeAll } from "./durable.ts";
+import type { Durability } from "./durable.ts";
 import type { FileSystem } from "./file-system.ts";
 
 /** What link(2) says where a file system has no (more) links for a file. */
@@ -18,11 +19,12 @@ export const NO_MORE_LINKS = ["EMLINK", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EXDEV
  * @throws ENOENT, and what the disk throws.
  */
 export async function linkOrCopy(
-  fs: FileSystem,
+  disk: Durability,
   from: string,
   to: string,
   draft: string,
 ): Promise<void> {
+  const { fs } = disk;
   try {
     await fs.link(from, to);
   } catch (error) {
@@ -30,7 +32,17 @@ export async function linkOrCopy(
     if (isErrno(error, "EEXIST")) return;
     if (!isErrno(error, ...NO_MORE_LINKS)) throw error;
     await copyFile(fs, from, draft);
-    await fs.rename(draft, to);
+    await renameCopy(disk, draft, to);
+  }
+}
+
+async function renameCopy({ fs, kind }: Durability, from: string, to: string): Promise<void> {
+  try {
+    await fs.rename(from, to);
+  } catch (error) {
+    // It worked, and its reply was lost, where the copy is there.
+    const isDone = kind.shared && isErrno(error, "ENOENT");
+    if (!isDone || !(await ignore(() => fs.lstat(to), "ENOENT"))) throw error;
   }
 }
 
@@ -56,9 +68,9 @@ async function copyFrom(fs: FileSystem, source: number, to: string): Promise<voi
     }
     await fs.sync(target);
   } catch (error) {
-    await ignore(() => fs.unlink(to), "ENOENT");
+    await quietly(() => fs.unlink(to));
     throw error;
   } finally {
-    await fs.close(target);
+    await closeQuietly(fs, target);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Durable changes to a directory.
  *
- * All that the spool promises about power cuts is promised in this file. A new file is written
+ * A new file is written
  * where no reader looks (tmp/) and then moved to its name. Two orders make that durable:
  *
  *   one sync   rename, then fsync the file. On ext4, XFS and btrfs that makes its data and every
@@ -88,7 +88,8 @@ export async function syncNames({ fs, kind }: Durability, directory: string): Pr
     return;
   }
   for (const name of await fs.list(directory)) {
-    await ignore(() => syncFile(fs, `${directory}/${name}`), "ENOENT", "ELOOP");
+    // What is no file of ours is for those who look at names.
+    await ignore(() => syncFile(fs, `${directory}/${name}`), "ENOENT", "ELOOP", "ENXIO", "EINVAL");
   }
 }
 
@@ -155,10 +156,10 @@ export async function replaceFile(
     await moveOver(disk, fd, draft, path);
     if (disk.kind.oneSync) await fs.sync(fd);
   } catch (error) {
-    await ignore(fs.unlink.bind(fs, draft), "ENOENT");
+    await quietly(() => fs.unlink(draft));
     throw error;
   } finally {
-    await fs.close(fd);
+    await closeQuietly(fs, fd);
   }
   if (!disk.kind.oneSync) await syncDirectory(fs, dirname(path));
 }

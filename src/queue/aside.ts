@@ -3,8 +3,10 @@
  *
  * Nothing there is delivered, followed or removed by anyone but a person.
  */
-import { isDirectory, makeDirectory } from "../disk/durable.ts";
-import { isErrno } from "../errors.ts";
+import { dirname } from "node:path";
+
+import { ignore, isDirectory, makeDirectory, syncDirectory } from "../disk/durable.ts";
+import { SpoolError } from "../errors.ts";
 import type { Site } from "./site.ts";
 
 /** Told of what was found and could not be used, one line each. */
@@ -23,17 +25,31 @@ export async function setAside(
   why: string,
   warn: Warn,
 ): Promise<string | undefined> {
-  const name = path.slice(path.lastIndexOf("/") + 1);
+  const name = shortened(path.slice(path.lastIndexOf("/") + 1));
   const unique = Math.floor(site.disk.random() * 36 ** 6).toString(36);
-  const target = `${site.layout.aside}/${name.slice(0, 200)}.${unique}`;
-  try {
-    await site.fs.rename(path, target);
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
-  }
+  const target = `${site.layout.aside}/${name}.${unique}`;
+  if (!(await moveAside(site, path, target))) return undefined;
   warn(`${path}: ${why}; set aside as ${target}`);
   return target;
+}
+
+/** A name's 255 bytes must do for what is put behind it, too. */
+function shortened(name: string): string {
+  let short = name.slice(0, 200);
+  while (Buffer.byteLength(short) > 200) short = short.slice(0, -1);
+  return short;
+}
+
+/** False where it was not there. */
+async function moveAside({ fs, layout }: AsidePlace, path: string, target: string) {
+  const move = (): Promise<boolean> => ignore(() => fs.rename(path, target), "ENOENT");
+  if (await move()) return true;
+  // It may be aside/ that is not there, as after a backup without empty directories.
+  let isMade = false;
+  await ignore(async () => {
+    isMade = await makeDirectory(fs, layout.aside);
+  }, "ENOENT");
+  return isMade && move();
 }
 
 /**
@@ -43,5 +59,9 @@ export async function setAside(
 export async function needDirectory(site: Site, path: string, warn: Warn): Promise<void> {
   if (await isDirectory(site.fs, path)) return;
   await setAside(site, path, "not a directory", warn);
-  await makeDirectory(site.fs, path);
+  if (!(await makeDirectory(site.fs, path)) && !(await isDirectory(site.fs, path))) {
+    throw new SpoolError("IO", `${path}: not a directory`, "Look at it and remove it.");
+  }
+  // What goes into it must not get lost with it.
+  if (!site.disk.kind.ordered) await syncDirectory(site.fs, dirname(path));
 }

@@ -29,7 +29,8 @@ export const KINDS = {
 export interface Check {
   readonly state: "intact" | "damaged" | "foreign" | "unreadable" | "gone";
   readonly problem: string;
-  readonly inode: number;
+  /** What was looked at. */
+  readonly stat: FileStat | undefined;
 }
 
 /** A batch that was read. */
@@ -55,17 +56,16 @@ export class BatchChecker {
   }
 
   async check(path: string, slice: Slice): Promise<Check> {
-    let inode = 0;
+    let stat: FileStat | undefined;
     try {
-      const stat = await this.#fs.lstat(path);
-      ({ inode } = stat);
-      if (stat.kind !== "file") return { state: "foreign", problem: KINDS[stat.kind], inode };
+      stat = await this.#fs.lstat(path);
+      if (stat.kind !== "file") return { state: "foreign", problem: KINDS[stat.kind], stat };
       const problem = complaint(slice, await this.#read(path, slice, stat));
       return problem === undefined
-        ? { state: "intact", problem: "", inode }
-        : { state: "damaged", problem, inode };
+        ? { state: "intact", problem: "", stat }
+        : { state: "damaged", problem, stat };
     } catch (error) {
-      return { ...failed(error), inode };
+      return { ...failed(error), stat };
     }
   }
 
@@ -121,7 +121,7 @@ function complaint(slice: Slice, { starts, problem }: Known): string | undefined
   return "its name says another place than its messages have in the batch";
 }
 
-function failed(error: unknown): Omit<Check, "inode"> {
+function failed(error: unknown): Omit<Check, "stat"> {
   if (isErrno(error, "ENOENT", "ENOTDIR")) return { state: "gone", problem: "" };
   if (error instanceof ForeignError) return { state: "foreign", problem: error.message };
   if (error instanceof DamagedError) return { state: "damaged", problem: error.message };

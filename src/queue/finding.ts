@@ -8,8 +8,11 @@
  *
  * No mend removes the last name of anything that may hold a message: what is in the way is set aside.
  */
+import { dirname } from "node:path";
+
 import type { FileSystem } from "../disk/file-system.ts";
 import { fromErrno, isErrno, SpoolError } from "../errors.ts";
+import type { Slice } from "../message/slice.ts";
 
 export interface Finding {
   readonly path: string;
@@ -48,6 +51,8 @@ export const MOVES = 2;
 interface Found extends Finding {
   readonly mend: Mend | undefined;
   readonly phase: number;
+  /** One of these has to be there, too, where there are any. */
+  readonly besides: readonly string[];
   /** True where its path cannot be looked at. */
   readonly isSure: boolean;
 }
@@ -57,31 +62,59 @@ export const MISSING = "is missing";
 /** What one look found. */
 export class Findings {
   readonly #fs: FileSystem;
+  readonly #onProgress: VerifyOptions["onProgress"];
   readonly #found: Found[] = [];
   messages = 0;
   bytes = 0;
 
-  constructor(fs: FileSystem) {
+  constructor(fs: FileSystem, { onProgress }: VerifyOptions = {}) {
     this.#fs = fs;
+    this.#onProgress = onProgress;
   }
 
-  /** Without a mend it is for people. */
-  add(path: string, problem: string, mend?: Mend, phase = FIRST): void {
-    this.#found.push({ path, problem, mend, phase, isSure: problem === MISSING });
+  /** What was read. */
+  count({ count, bytes }: Slice): void {
+    this.messages += count;
+    this.bytes += bytes;
+    this.#onProgress?.(this.messages);
+  }
+
+  /**
+   * Without a mend it is for people.
+   *
+   * @param besides  one of these has to be there, too, or it was not wrong.
+   */
+  add(
+    path: string,
+    problem: string,
+    mend?: Mend,
+    phase = FIRST,
+    besides: readonly string[] = [],
+  ): void {
+    this.#found.push({ path, problem, mend, phase, besides, isSure: false });
   }
 
   /** What cannot be looked at again: a name that no string can say. */
   addForSure(path: string, problem: string): void {
-    this.#found.push({ path, problem, mend: undefined, phase: FIRST, isSure: true });
+    this.#found.push({ path, problem, mend: undefined, phase: FIRST, besides: [], isSure: true });
   }
 
   /** A living spool moves while it is read: what is gone by now was not wrong. */
   async there(): Promise<Found[]> {
     const there: Found[] = [];
     for (const found of this.#found) {
-      if (found.isSure || (await this.#isThere(found.path))) there.push(found);
+      if (found.isSure || (await this.#isSo(found))) there.push(found);
     }
     return there;
+  }
+
+  async #isSo({ path, problem, besides }: Found): Promise<boolean> {
+    const isThere = await this.#isThere(path);
+    // What was removed as a whole misses nothing.
+    if (problem === MISSING) return !isThere && (await this.#isThere(dirname(path)));
+    if (!isThere || besides.length === 0) return isThere;
+    for (const other of besides) if (await this.#isThere(other)) return true;
+    return false;
   }
 
   async #isThere(path: string): Promise<boolean> {
@@ -110,13 +143,19 @@ export async function verifyAndRepair(
 ): Promise<Verified> {
   const repaired: Finding[] = [];
   const failures = new Map<string, string>();
+  let isIdle = false;
   for (let looks = 1; ; looks++) {
     const findings = await look();
     const found = await findings.there();
     const left = found.filter(({ mend, path }) => mend !== undefined || !moved.has(path));
     const done = repair && looks < LOOKS ? await mendLowest(left, failures) : [];
     repaired.push(...done);
-    if (done.length > 0) continue;
+    // What a mend found to be right by then is looked at once more, before it is called left.
+    const isDoubtful = ({ mend, path }: Found): boolean =>
+      mend !== undefined && !failures.has(path);
+    const isAgain = repair && !isIdle && left.some(isDoubtful);
+    isIdle = done.length === 0;
+    if (!isIdle || (isAgain && looks < LOOKS)) continue;
     const { messages, bytes } = findings;
     const rest = left.map(({ path, problem }) => {
       const failure = failures.get(path);

@@ -169,7 +169,7 @@ export class Held {
   /**
    * Links a part, if there is one, and then commits.
    *
-   * Where that fails both names may be there, and nothing more is done with them: a rename of the whole
+   * Where that fails and both names are there, nothing more is done with them: a rename of the whole
    * to the part's name would do nothing, and say success. Who takes the lease over drops the part.
    */
   async #linked(slice: Slice, part: Slice | undefined, commit: () => Promise<unknown>) {
@@ -177,16 +177,24 @@ export class Held {
       if (part !== undefined) await this.#link(slice, part);
       await commit();
     } catch (error) {
-      if (part !== undefined) this.#slice = undefined;
+      if (part !== undefined && (await this.#mayBeThere(part))) this.#slice = undefined;
       throw error;
+    }
+  }
+
+  async #mayBeThere(part: Slice): Promise<boolean> {
+    try {
+      return await ignore(() => this.#room.fs.lstat(this.#pathOf(part)), "ENOENT");
+    } catch {
+      return true;
     }
   }
 
   /** Links a part beside the whole, and makes it last where the order might not. */
   async #link(slice: Slice, part: Slice): Promise<void> {
-    const { fs } = this.#room;
+    const { disk } = this.#room;
     try {
-      await linkOrCopy(fs, this.#pathOf(slice), this.#pathOf(part), this.#room.draft());
+      await linkOrCopy(disk, this.#pathOf(slice), this.#pathOf(part), this.#room.draft());
       this.#isUnsure = true;
       await this.secure();
     } catch (error) {

@@ -14,7 +14,7 @@
  */
 import { startHeartbeat } from "../disk/heartbeat.ts";
 import type { Heartbeat } from "../disk/heartbeat.ts";
-import { ignore, makeDirectory, syncDirectory } from "../disk/durable.ts";
+import { ignore, isDirectory, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { UNKNOWN_PROCESS } from "../disk/processes.ts";
 import { isErrno, leaseLost, SpoolError } from "../errors.ts";
 import { LEASE_CEILING_MS, LEASE_FLOOR_MS } from "../limits.ts";
@@ -83,9 +83,13 @@ export class Lease {
     try {
       await lease.#lock(style);
     } catch (error) {
-      if (!isErrno(error, "ENOENT") || !(await isQueueThere(room))) throw error;
+      const { fs, layout } = room;
+      if (!isErrno(error, "ENOENT") || !(await isDirectory(fs, layout.ready))) throw error;
       // It slept for so long that a sweeper took its lock for an orphan.
-      throw leaseLost(`queue ${room.name}`, error);
+      if (await isDirectory(fs, layout.leases)) throw leaseLost(`queue ${room.name}`, error);
+      // As after a backup without empty directories.
+      await room.mend();
+      await lease.#lock(style);
     }
     try {
       await makeDirectory(room.fs, lease.path);
@@ -148,11 +152,6 @@ export class Lease {
   async abandon(): Promise<void> {
     await this.#heartbeat?.stop();
   }
-}
-
-/** False where the queue itself is gone. */
-function isQueueThere({ fs, layout }: Room): Promise<boolean> {
-  return ignore(() => fs.lstat(layout.leases), "ENOENT");
 }
 
 /** True where the directory is not there (any more). */

@@ -95,8 +95,8 @@ export class Message {
   }
 
   /**
-   * For its consumer: the error of the disk with which its settling failed. The names in the lease are
-   * as they were, or half changed; who takes the lease over puts that right.
+   * For its consumer: the error of the disk after which it is out of reach. The names in the lease are
+   * half changed, or as they were; who takes the lease over puts that right.
    */
   get failure(): unknown {
     return this.#failure;
@@ -109,9 +109,19 @@ export class Message {
   stepAside(): Promise<boolean> {
     return this.#inTurn(async () => {
       if (this.#isDone) return false;
-      if ((this.#held.slice?.count ?? 1) > 1) this.#held = await this.#held.detach(this.#span.next);
+      if ((this.#held.slice?.count ?? 1) > 1) await this.#detach();
       return true;
     });
+  }
+
+  async #detach(): Promise<void> {
+    try {
+      this.#held = await this.#held.detach(this.#span.next);
+    } catch (error) {
+      // Half done, and nothing left that could be tried again.
+      if (this.#held.slice === undefined && !hasCode(error, "LEASE_LOST")) this.#failure = error;
+      throw error;
+    }
   }
 
   /** Aborted when the lease was found to be lost: the work on this message is in vain. */
@@ -143,12 +153,16 @@ export class Message {
       try {
         await act();
       } catch (error) {
-        const isLost = error instanceof SpoolError && error.code === "LEASE_LOST";
-        if (!isLost) this.#failure = error;
-        throw error;
-      } finally {
+        // Refused before anything was done: it can be settled still, and be read.
+        if (hasCode(error, "BAD_VALUE")) {
+          this.#isSettled = this.#isDone = false;
+          throw error;
+        }
+        if (!hasCode(error, "LEASE_LOST")) this.#failure = error;
         await this.#file.close();
+        throw error;
       }
+      await this.#file.close();
     });
   }
 
@@ -159,3 +173,6 @@ export class Message {
     return done;
   }
 }
+
+const hasCode = (error: unknown, code: SpoolError["code"]): boolean =>
+  error instanceof SpoolError && error.code === code;

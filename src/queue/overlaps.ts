@@ -22,33 +22,61 @@ export interface Placed extends Entry {
 
 export interface Overlap {
   readonly loser: Placed;
-  readonly winner: Placed;
+  readonly winners: readonly Placed[];
 }
 
 const RANK: Readonly<Record<Place, number>> = { held: 0, back: 1, dead: 2, ready: 3 };
 
 const endOf = ({ first, count }: Slice): number => first + count;
 
-/** All pairs of slices that hold the same message. */
+/** The slices that hold a message of another one: with that other one, not with each that has it. */
 export function overlapsOf(entries: readonly Placed[]): Overlap[] {
   const deliveries = Map.groupBy(entries, ({ slice }) => `${slice.batch} ${slice.replay ?? ""}`);
   return [...deliveries.values()].flatMap(overlapsIn);
 }
 
 function overlapsIn(entries: readonly Placed[]): Overlap[] {
-  const overlaps: Overlap[] = [];
+  const winnersOf = new Map<Placed, Placed[]>();
   let open: Placed[] = [];
   for (const entry of entries.toSorted((one, other) => one.slice.first - other.slice.first)) {
     open = open.filter(({ slice }) => endOf(slice) > entry.slice.first);
-    for (const other of open) {
-      if (isHalfDone(entry, other)) continue;
-      const isWinner = comesFirst(entry, other);
-      overlaps.push({ loser: isWinner ? other : entry, winner: isWinner ? entry : other });
+    const other = open.find((one) => !isHalfDone(entry, one));
+    if (other !== undefined) {
+      const [winner, loser] = order(entry, other) < 0 ? [entry, other] : [other, entry];
+      const winners = winnersOf.get(loser);
+      if (winners) winners.push(winner);
+      else winnersOf.set(loser, [winner]);
     }
-    open.push(entry);
+    open = farthest([...open, entry].toSorted(order));
   }
-  return overlaps;
+  // The last ones first: so what a slice makes way for has not made way itself.
+  return [...winnersOf]
+    .map(([loser, winners]) => ({ loser, winners }))
+    .toSorted((one, other) => order(other.loser, one.loser));
 }
+
+/** Of slices in their order those that reach farther than all before them: the others need no look. */
+function farthest(entries: readonly Placed[]): Placed[] {
+  let reach = 0;
+  return entries.filter(({ slice }) => {
+    const isFarther = endOf(slice) > reach;
+    reach = Math.max(reach, endOf(slice));
+    return isFarther;
+  });
+}
+
+/** What is wrong, in words. */
+export function problemOf({ loser: { slice }, winners }: Overlap): string {
+  const { path = "", slice: other = slice } = winners[0] ?? {};
+  const first = Math.max(slice.first, other.first);
+  const both = span({ first, count: Math.min(endOf(slice), endOf(other)) - first });
+  const more = winners.length === 1 ? "" : `, and others in ${winners.length - 1} more`;
+  return `holds messages that are also in ${path}: ${both}${more}`;
+}
+
+/** Which messages of a batch, in words. */
+export const span = ({ first, count }: Pick<Slice, "first" | "count">): string =>
+  count === 1 ? `${first}` : `${first} to ${first + count - 1}`;
 
 /** Within one lease, a covered slice is a link half done: the recovery rule drops it. */
 function isHalfDone(one: Placed, other: Placed): boolean {
@@ -58,35 +86,30 @@ function isHalfDone(one: Placed, other: Placed): boolean {
   return covers(one.slice, other.slice) || covers(other.slice, one.slice);
 }
 
-/** True where `one` keeps what both have: an order that does not depend on who looks. */
-function comesFirst(one: Placed, other: Placed): boolean {
-  const byPlace = RANK[one.place] - RANK[other.place];
-  if (byPlace !== 0) return byPlace < 0;
-  const byAttempts = attemptsOf(other.slice) - attemptsOf(one.slice);
-  if (byAttempts !== 0) return byAttempts < 0;
-  const byCount = other.slice.count - one.slice.count;
-  return byCount === 0 ? one.path < other.path : byCount < 0;
+/** The first one keeps what both have. It does not depend on who looks. */
+function order(one: Placed, other: Placed): number {
+  return (
+    RANK[one.place] - RANK[other.place] ||
+    attemptsOf(other.slice) - attemptsOf(one.slice) ||
+    other.slice.count - one.slice.count ||
+    (one.path < other.path ? -1 : 1)
+  );
 }
 
 const attemptsOf = ({ attempts, restAttempts }: Slice): number => Math.max(attempts, restAttempts);
 
 /** How to put it right; undefined where it is to be left for now. */
-export function mendOf({ loser, winner }: Overlap, repair: QueueRepair): Mend | undefined {
-  if (loser.place === "ready") return () => repair.cut(loser, winner);
-  if (winner.place === "held") return undefined;
-  if (loser.place === "dead") {
-    return winner.place === "dead"
-      ? () => repair.cutLetter(loser, winner)
-      : letterOf(winner, loser);
-  }
-  // Two that come back: one goes at once where it is needless, else it is cut when it waits.
-  const isNeedless = isWithin(loser.slice, winner.slice);
-  return isNeedless ? () => repair.aside(loser.path) : undefined;
-
-  /** What comes back is not needed where all of it is a dead letter; else it is cut when it waits. */
-  function letterOf(back: Placed, letter: Placed): Mend | undefined {
-    return isWithin(back.slice, letter.slice) ? () => repair.aside(back.path) : undefined;
-  }
+export function mendOf({ loser, winners }: Overlap, repair: QueueRepair): Mend | undefined {
+  if (loser.place === "ready") return () => repair.cut(loser, winners);
+  const letters = winners.filter(({ place }) => place === "dead");
+  if (letters.length > 0) return () => repair.cutLetter(loser, letters);
+  // What comes back goes at once where all of it is needless; else it is cut when it waits.
+  const back = winners.filter(({ place }) => place === "back");
+  const needless =
+    loser.place === "dead"
+      ? back.find(({ slice }) => isWithin(slice, loser.slice))
+      : back.some(({ slice }) => isWithin(loser.slice, slice)) && loser;
+  return needless ? () => repair.aside(needless.path) : undefined;
 }
 
 function isWithin(inner: Slice, outer: Slice): boolean {

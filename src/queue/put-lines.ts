@@ -101,10 +101,10 @@ export class ManyPutter {
         next = iterator.next();
       }
       await this.#end();
-      await Promise.all(this.#syncing);
+      await this.#isAllSafe;
       if (this.#failure !== undefined) throw this.#failure;
     } catch (error) {
-      await Promise.all(this.#syncing);
+      await this.#isAllSafe;
       await this.#draft?.discard();
       this.#draft = undefined;
       throw fromErrno(error);
@@ -234,7 +234,7 @@ export class ManyPutter {
       this.#count(messages, draft.bodyBytes);
       return true;
     });
-    const tracked = this.#isAllSafe.finally(() => this.#syncing.delete(tracked));
+    const tracked = commit.finally(() => this.#syncing.delete(tracked));
     this.#syncing.add(tracked);
     if (this.#syncing.size >= SYNCS_IN_FLIGHT) await Promise.race(this.#syncing);
   }

@@ -28,7 +28,6 @@ import type { QueueSettings } from "./settings.ts";
 import { sweep } from "./sweep.ts";
 import type { SweepResult } from "./sweep.ts";
 import type { Verified, VerifyOptions } from "./finding.ts";
-import { verifyQueue } from "./verify.ts";
 import { messagesOf, workOn } from "./worker.ts";
 import type { ConsumeOptions, Handler, WorkOptions } from "./worker.ts";
 
@@ -143,7 +142,9 @@ export class Queue {
   }
 
   /** Reads every name and byte; with `repair` puts right what is wrong, and loses no payload. */
-  verify(options?: VerifyOptions): Promise<Verified> {
+  async verify(options?: VerifyOptions): Promise<Verified> {
+    // Loaded here, because who puts or takes needs none of it.
+    const { verifyQueue } = await import("./verify.ts");
     const { room, buckets, intake: delivery } = this;
     return verifyQueue({ room, buckets, delivery }, options);
   }

@@ -3,9 +3,11 @@
  *
  * As in repair-site.ts, names are moved, and nothing is replaced or lost.
  */
+import { dirname } from "node:path";
+
 import { ring } from "../disk/bell.ts";
 import { copyFile, linkOrCopy, NO_MORE_LINKS } from "../disk/copy.ts";
-import { ignore, syncDirectory } from "../disk/durable.ts";
+import { ignore, syncDirectory, syncFile } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { formatSlice, partOf } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -14,7 +16,9 @@ import type { Buckets } from "./buckets.ts";
 import { reasonOf } from "./dead-letters.ts";
 import { REASON_SUFFIX } from "./layout.ts";
 import { Lease } from "./lease.ts";
-import { SiteRepair } from "./repair-site.ts";
+import { span } from "./overlaps.ts";
+import type { Placed } from "./overlaps.ts";
+import { linkOnce, SiteRepair } from "./repair-site.ts";
 import type { Room } from "./room.ts";
 
 /** How long a repair may take for one slice, in ms. */
@@ -55,7 +59,7 @@ export class QueueRepair extends SiteRepair {
       if (!isErrno(error, ...NO_MORE_LINKS)) throw error;
       await fs.rename(path, letter);
     }
-    await syncDirectory(fs, layout.dead);
+    await this.#syncName(letter);
     await ignore(() => fs.unlink(path), "ENOENT");
     this.moved.add(letter);
     return "moved to the dead letters";
@@ -63,9 +67,24 @@ export class QueueRepair extends SiteRepair {
 
   /** A letter without a reason gets one. */
   async giveReason(letter: string): Promise<string | undefined> {
+    const path = `${letter}${REASON_SUFFIX}`;
     if (!(await this.isWhole()) || !(await this.#isThere(letter))) return undefined;
-    await this.#reason(letter, "unknown: its reason was missing");
+    if (await this.#isThere(path)) return undefined;
+    const draft = this.room.draft();
+    const atMs = await this.room.now();
+    const reason = { reason: "unknown: its reason was missing", atMs };
+    await this.room.replace(draft, `${JSON.stringify(reason)}\n`);
+    // Whoever buries it, or a list that came too late, may have the true one there: it stays.
+    if (!(await linkOnce(this.room.fs, draft, path))) return undefined;
+    await this.#syncName(path);
     return "a reason was written: unknown";
+  }
+
+  /** On btrfs no directory that holds slices is synced: see syncNames. */
+  async #syncName(path: string): Promise<void> {
+    const { fs, disk } = this.room;
+    if (disk.kind.oneSync) await ignore(() => syncFile(fs, path), "ENOENT");
+    else await syncDirectory(fs, dirname(path));
   }
 
   async #reason(letter: string, reason: string): Promise<void> {
@@ -102,17 +121,24 @@ export class QueueRepair extends SiteRepair {
     return isOne;
   }
 
+  async #areStill(entries: readonly Placed[]): Promise<Placed[]> {
+    const still: Placed[] = [];
+    for (const entry of entries) if (await this.#isStill(entry)) still.push(entry);
+    return still;
+  }
+
   /**
-   * Cuts out of a waiting slice the messages that another one holds, and sets them aside; the rest
-   * waits on. It is claimed for that, so that no consumer has it meanwhile:
+   * Cuts out of a waiting slice the messages that others hold, and sets them aside; the rest waits on.
+   * It is claimed for that, so that no consumer has it meanwhile:
    *
-   *   1. rename   it into a lease of our own; is the other one still where it was?
+   *   1. rename   it into a lease of our own; are the others still where they were?
    *   2. link     the parts but the first beside it, then rename it to the first: as with a nack
-   *   3. rename   the part that is held twice to aside/, the others back to where they were
+   *   3. rename   the parts that are held twice to aside/, the others back to where they were
+   *   4. look     again: another repair may have taken ours for a consumer's lease, and made way for it
    *
    * A crash leaves a lease whose holder is gone, and of whose parts none or all are covered.
    */
-  async cut(loser: Entry, winner: Entry): Promise<string | undefined> {
+  async cut(loser: Entry, winners: readonly Placed[]): Promise<string | undefined> {
     const { room } = this;
     if (!(await this.isWhole())) return undefined;
     const lease = await Lease.open(room, LEASE_MS, "brief");
@@ -120,21 +146,35 @@ export class QueueRepair extends SiteRepair {
     const whole = pathOf(loser.slice);
     try {
       if (!(await ignore(() => room.fs.rename(loser.path, whole), "ENOENT"))) return undefined;
-      if (!(await this.#isStill(winner))) {
+      const still = await this.#areStill(winners);
+      if (still.length === 0) {
         await this.#giveBack(whole, loser.slice, loser.bucket);
         return undefined;
       }
-      const { middle, rest } = await this.#partsOf(whole, loser.slice, winner.slice);
-      const first = rest[0] ?? middle;
-      const others = [...rest, middle].filter((part) => part !== first);
-      for (const part of others) await linkOrCopy(room.fs, whole, pathOf(part), room.draft());
+      const { twice, rest } = await this.#partsOf(whole, loser.slice, still);
+      const [first = loser.slice, ...others] = [...rest, ...twice.map(({ part }) => part)];
+      for (const part of others) await linkOrCopy(room.disk, whole, pathOf(part), room.draft());
       if (others.length > 0) {
         if (!room.disk.kind.oneSync) await syncDirectory(room.fs, lease.path);
         await room.fs.rename(whole, pathOf(first));
+        // No part may leave before it is safe that they are parts.
+        if (!room.disk.kind.oneSync) await syncDirectory(room.fs, lease.path);
       }
-      const repair = await this.aside(pathOf(middle));
+      const done: string[] = [];
+      for (const { part, winner } of twice) {
+        const target = await this.moveAside(pathOf(part));
+        if (target === undefined) continue;
+        // What a consumer held it settles; what else has moved may have made way for ours.
+        if (winner.place === "held" || (await this.#isStill(winner))) {
+          const what = others.length === 0 ? "" : `messages ${span(part)} `;
+          done.push(`${what}set aside as ${target}`);
+        } else await this.#giveBack(target, part, loser.bucket);
+      }
       for (const part of rest) await this.#giveBack(pathOf(part), part, loser.bucket);
-      return rest.length === 0 ? repair : `messages ${span(middle)} ${repair}; the rest waits on`;
+      const [one, ...more] = done;
+      if (one === undefined) return undefined;
+      const parts = more.length === 0 ? one : `${one}, and ${more.length} more parts`;
+      return rest.length === 0 ? parts : `${parts}; the rest waits on`;
     } finally {
       await lease.close();
       await ring(room.fs, room.layout.bell);
@@ -148,46 +188,58 @@ export class QueueRepair extends SiteRepair {
     else await this.#buckets.place(path, slice, bucket);
   }
 
-  /** The messages of a slice that another one holds, and those before and behind them. */
+  /** The messages of a slice that others hold, and those that it alone has. */
   async #partsOf(
     path: string,
     slice: Slice,
-    other: Slice,
-  ): Promise<{ middle: Slice; rest: Slice[] }> {
-    const end = slice.offset + slice.bytes;
+    others: readonly Placed[],
+  ): Promise<{ twice: { part: Slice; winner: Placed }[]; rest: Slice[] }> {
     const last = slice.first + slice.count;
-    const from = Math.max(slice.first, other.first);
-    const to = Math.min(last, other.first + other.count);
+    const twice: { part: Slice; winner: Placed }[] = [];
+    const rest: Slice[] = [];
+    let from = slice.first;
+    let at = slice.offset;
     const file = await BatchFile.open(this.room.fs, path, slice);
+    const upTo = async (end: number): Promise<Slice | undefined> => {
+      const to = Math.min(end, last);
+      if (to <= from) return undefined;
+      const toAt = await file.skip(at, slice.offset + slice.bytes, to - from);
+      const part = partOf(slice, from, to - from, at, toAt - at);
+      [from, at] = [to, toAt];
+      return part;
+    };
     try {
-      const fromAt = await file.skip(slice.offset, end, from - slice.first);
-      const toAt = await file.skip(fromAt, end, to - from);
-      const rest: Slice[] = [];
-      if (from > slice.first) {
-        const count = from - slice.first;
-        rest.push(partOf(slice, slice.first, count, slice.offset, fromAt - slice.offset));
+      for (const winner of others.toSorted((a, b) => a.slice.first - b.slice.first)) {
+        const { first, count } = winner.slice;
+        const before = await upTo(first);
+        if (before) rest.push(before);
+        const part = await upTo(first + count);
+        if (part) twice.push({ part, winner });
       }
-      if (to < last) rest.push(partOf(slice, to, last - to, toAt, end - toAt));
-      return { middle: partOf(slice, from, to - from, fromAt, toAt - fromAt), rest };
+      const behind = await upTo(last);
+      if (behind) rest.push(behind);
+      return { twice, rest };
     } finally {
       await file.close();
     }
   }
 
   /** The same of a dead letter: nobody consumes it, so what is left of it is linked first. */
-  async cutLetter(loser: Entry, winner: Entry): Promise<string | undefined> {
-    const { fs, layout } = this.room;
+  async cutLetter(loser: Entry, winners: readonly Placed[]): Promise<string | undefined> {
+    const { layout } = this.room;
     if (!(await this.isWhole()) || !(await this.#isStill(loser))) return undefined;
-    if (!(await this.#isStill(winner))) return undefined;
-    const { rest } = await this.#partsOf(loser.path, loser.slice, winner.slice);
+    const still = await this.#areStill(winners);
+    if (still.length === 0) return undefined;
+    const { rest } = await this.#partsOf(loser.path, loser.slice, still);
     const { reason } = await reasonOf(this.room, formatSlice(loser.slice));
     for (const part of rest) {
       const letter = `${layout.dead}/${formatSlice(part)}`;
-      if (await this.#isThere(letter)) continue;
-      await this.#reason(letter, reason);
-      await this.#linkLetter(loser.path, letter);
+      if (!(await this.#isThere(letter))) {
+        await this.#reason(letter, reason);
+        await this.#linkLetter(loser.path, letter);
+      }
+      await this.#syncName(letter);
     }
-    await syncDirectory(fs, layout.dead);
     const repair = await this.aside(loser.path);
     await this.aside(`${loser.path}${REASON_SUFFIX}`);
     return repair;
@@ -216,5 +268,3 @@ export class QueueRepair extends SiteRepair {
     return `moved to ${placed}`;
   }
 }
-
-const span = ({ first, count }: Slice): string => `${first} to ${first + count - 1}`;

@@ -37,6 +37,7 @@ export class Room extends Site {
   readonly source: Source | undefined;
   #settings: QueueSettings | undefined;
   #settingsReadMs = 0;
+  #isSecure = false;
 
   constructor(name: string, root: string, disk: Disk, source?: Source) {
     super(name, disk);
@@ -88,7 +89,9 @@ export class Room extends Site {
   /** The settings; makes the queue, with the defaults, where it is not there. */
   async settingsOrCreate(): Promise<QueueSettings> {
     try {
-      return await this.settings();
+      const settings = await this.settings();
+      await this.#secure();
+      return settings;
     } catch (error) {
       if (!(error instanceof SpoolError) || error.code !== "NO_QUEUE") throw error;
       await this.create();
@@ -96,10 +99,27 @@ export class Room extends Site {
     }
   }
 
+  /** On careful disks: whoever made the queue may have died before the name of its settings was safe. */
+  async #secure(): Promise<void> {
+    if (this.#isSecure || this.disk.kind.oneSync) return;
+    this.#isSecure = await ignore(() => syncDirectory(this.fs, this.layout.root), "ENOENT");
+  }
+
   async makeAgain(): Promise<void> {
     this.forgetSettings();
+    this.#isSecure = false;
     await this.settingsOrCreate();
-    // Some of its directories may be missing, as from a backup without empty ones.
+    await this.mend();
+  }
+
+  /** Makes those of its directories that are missing, as after a backup without empty ones. */
+  async mend(): Promise<void> {
+    await this.#makeDirectories();
+    // What goes into a directory must not get lost with it.
+    if (!this.disk.kind.ordered) await syncDirectory(this.fs, this.layout.root);
+  }
+
+  async #makeDirectories(): Promise<void> {
     for (const directory of this.layout.directories) await makeDirectory(this.fs, directory);
   }
 
@@ -109,7 +129,7 @@ export class Room extends Site {
     // A subscription is made by subscribing to its topic, never by a put.
     if (this.isSubscription) throw noQueue(this.name);
     const made = await makeDirectories(fs, layout.root);
-    for (const directory of layout.directories) await makeDirectory(fs, directory);
+    await this.#makeDirectories();
     await makeBell(fs, layout.bell);
     if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) return false;
     // Whoever made the directories above may have died, or failed, before their names were safe.
@@ -127,7 +147,7 @@ export class Room extends Site {
     } catch (error) {
       const { fs, layout } = this;
       if (!isErrno(error, "ENOENT") || !(await isDirectory(fs, layout.ready))) throw error;
-      for (const directory of layout.directories) await makeDirectory(fs, directory);
+      await this.mend();
       return super.readClock();
     }
   }

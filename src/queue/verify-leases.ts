@@ -39,10 +39,11 @@ export class LeaseLook {
       const path = `${layout.leases}/${name}`;
       const isLock = name.endsWith(LOCK_SUFFIX);
       const lease = parseLeaseName(isLock ? name.slice(0, -LOCK_SUFFIX.length) : name);
-      const kind = await this.#site.kindOf(path);
-      if (kind === undefined) continue;
+      const seen = await this.#site.statOf(path);
+      if (seen === undefined) continue;
+      const { kind } = seen;
       if (lease === undefined) this.#site.foreign(path, "not a lease");
-      else if (kind !== "directory") this.#site.foreign(path, `${words(kind)}, not a lease`);
+      else if (kind !== "directory") this.#site.foreign(path, `${words(kind)}, not a lease`, seen);
       else if (isLock) await this.#lock(path, lease, all.has(lease.name));
       else {
         const place = await this.#lease(path, lease, all);
@@ -51,13 +52,14 @@ export class LeaseLook {
     }
     for (const name of await this.#site.list(layout.reclaim)) {
       const directory = layout.reclaimed(name);
-      const kind = await this.#site.kindOf(directory);
-      if (kind === undefined) continue;
+      const seen = await this.#site.statOf(directory);
+      if (seen === undefined) continue;
+      const { kind } = seen;
       if (kind === "directory" && !(await this.#isStuck(directory))) {
         held.push({ directory, place: "back" });
         await this.#leftover(directory, "was being given back by somebody who is gone");
       } else if (kind !== "directory") {
-        this.#site.foreign(directory, `${words(kind)}, not a lease`);
+        this.#site.foreign(directory, `${words(kind)}, not a lease`, seen);
       }
     }
     return held;

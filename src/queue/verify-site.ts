@@ -1,13 +1,14 @@
 /**
  * Verify: what a queue and a topic have in common: their directories, tmp/, dedup/ and aside/.
  */
-import { ignore, readFile } from "../disk/durable.ts";
+import { readFile } from "../disk/durable.ts";
+import type { FileStat } from "../disk/file-system.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { HEADER_BYTES, TMP_SWEEP_MS } from "../limits.ts";
 import { DamagedError, parseHeader } from "../message/batch.ts";
 import { KINDS, unreadable } from "./batch-check.ts";
 import { finishOrDrop, isKeyed } from "./dedup.ts";
-import { MISSING, MOVES } from "./finding.ts";
+import { FIRST, MISSING, MOVES } from "./finding.ts";
 import type { Findings } from "./finding.ts";
 import type { Delivery } from "./intake.ts";
 import { LEFT_MS } from "./repair-site.ts";
@@ -18,11 +19,12 @@ import type { SettingsTable } from "./settings-file.ts";
 /** What a writer calls its files in tmp/. */
 const DRAFT = /^(?:w|payload-)?[0-9a-z]+\.\d+_[a-z0-9.]+$/;
 
-export type Kind = "file" | "directory" | "symlink" | "other";
+export type Kind = FileStat["kind"];
 
 export class SiteLook {
   readonly #repair: SiteRepair;
   readonly #delivery: Delivery | undefined;
+  readonly #closed = new Set<string>();
   readonly findings: Findings;
 
   constructor(repair: SiteRepair, delivery: Delivery | undefined, findings: Findings) {
@@ -31,14 +33,21 @@ export class SiteLook {
     this.findings = findings;
   }
 
-  /** What is at a path, or undefined where nothing is. */
-  async kindOf(path: string): Promise<Kind | undefined> {
+  /** What is at a path, or undefined where nothing is, or nothing that may be looked at, which is said. */
+  async statOf(path: string): Promise<FileStat | undefined> {
     try {
-      return (await this.#repair.site.fs.lstat(path)).kind;
+      return await this.#repair.site.fs.lstat(path);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-      throw error;
+      const problem = unreadable(error);
+      if (!this.#closed.has(path)) this.findings.add(path, problem);
+      this.#closed.add(path);
+      return undefined;
     }
+  }
+
+  async kindOf(path: string): Promise<Kind | undefined> {
+    return (await this.statOf(path))?.kind;
   }
 
   /** The names in a directory; none where it is not there, or not to be read, which is said. */
@@ -66,9 +75,20 @@ export class SiteLook {
     }
   }
 
-  /** Something that does not belong there. */
-  foreign(path: string, problem: string): void {
-    this.findings.add(path, problem, () => this.#repair.aside(path));
+  /**
+   * Something that does not belong there.
+   *
+   * @param seen  what was there, where it is not by its name that it is foreign.
+   */
+  foreign(path: string, problem: string, seen?: FileStat): void {
+    this.findings.add(path, problem, () => this.#repair.aside(path, seen));
+  }
+
+  /** Something that is needless because of another one. */
+  needless(path: string, problem: string, other: string): void {
+    const mend = async (): Promise<string | undefined> =>
+      (await this.kindOf(other)) === undefined ? undefined : this.#repair.aside(path);
+    this.findings.add(path, problem, mend, FIRST, [other]);
   }
 
   /** The directories that belong there; aside/ first, because all else may need it. */
@@ -103,6 +123,7 @@ export class SiteLook {
     anew: () => Promise<T>,
   ): Promise<void> {
     const { site } = this.#repair;
+    const seen = await this.statOf(path);
     try {
       await loadSettings(site.disk, path, table);
     } catch (error) {
@@ -115,7 +136,7 @@ export class SiteLook {
       }
       const isBad = error instanceof SpoolError || isErrno(error, "ENXIO");
       const problem = error instanceof SpoolError ? error.message : unreadable(error);
-      const mend = async () => this.#repair.settingsAnew(path, table, await anew());
+      const mend = async () => this.#repair.settingsAnew(path, seen, table, await anew());
       this.findings.add(path, problem, isBad && !(await this.#isObject(path)) ? mend : undefined);
     }
   }
@@ -133,17 +154,10 @@ export class SiteLook {
 
   /** False of what somebody may be making at this moment: nothing is in there yet. */
   async #isSettled(holds: readonly string[]): Promise<boolean> {
-    const { fs, layout } = this.#repair.site;
+    const { layout } = this.#repair.site;
     // What is being made has tmp/ first: where the disk's time cannot be told, this host's will do.
     const nowMs = (await this.nowMs()) ?? Date.now();
-    let madeMs = nowMs;
-    await ignore(
-      async () => {
-        madeMs = (await fs.lstat(layout.root)).mtimeMs;
-      },
-      "ENOENT",
-      "ENOTDIR",
-    );
+    const madeMs = (await this.statOf(layout.root))?.mtimeMs ?? nowMs;
     if (nowMs - madeMs > LEFT_MS) return true;
     for (const directory of holds) if ((await this.list(directory)).length > 0) return true;
     return false;
@@ -167,12 +181,7 @@ export class SiteLook {
   /** By the disk's clock, in ms; what is not there has none. */
   async ageOf(path: string): Promise<number> {
     const nowMs = (await this.nowMs()) ?? Number.NEGATIVE_INFINITY;
-    try {
-      return nowMs - (await this.#repair.site.fs.lstat(path)).mtimeMs;
-    } catch (error) {
-      if (isErrno(error, "ENOENT", "ENOTDIR")) return Number.NEGATIVE_INFINITY;
-      throw error;
-    }
+    return nowMs - ((await this.statOf(path))?.mtimeMs ?? Number.POSITIVE_INFINITY);
   }
 
   /** What dead writers left in tmp/, and what never was a draft. */
@@ -180,9 +189,9 @@ export class SiteLook {
     const { disk, layout } = this.#repair.site;
     for (const name of await this.list(layout.tmp)) {
       const path = `${layout.tmp}/${name}`;
-      const kind = await this.kindOf(path);
-      if (kind === undefined || isOther(name, kind)) continue;
-      if (kind !== "file") this.foreign(path, `${words(kind)}, not a draft`);
+      const seen = await this.statOf(path);
+      if (seen === undefined || isOther(name, seen.kind)) continue;
+      if (seen.kind !== "file") this.foreign(path, `${words(seen.kind)}, not a draft`, seen);
       else if (!DRAFT.test(name) && !isKeyed(name)) this.foreign(path, "not a name of ours");
       else {
         const ageMs = await this.ageOf(path);
@@ -204,10 +213,10 @@ export class SiteLook {
     const { dedup } = this.#repair.site.layout;
     for (const epoch of await this.list(dedup)) {
       const directory = `${dedup}/${epoch}`;
-      const kind = await this.kindOf(directory);
-      if (kind === undefined) continue;
-      if (!/^\d+$/.test(epoch) || kind !== "directory") {
-        this.foreign(directory, "not an epoch");
+      const seen = await this.statOf(directory);
+      if (seen === undefined) continue;
+      if (!/^\d+$/.test(epoch) || seen.kind !== "directory") {
+        this.foreign(directory, "not an epoch", seen);
         continue;
       }
       for (const name of await this.list(directory)) await this.#marker(`${directory}/${name}`);
@@ -215,17 +224,18 @@ export class SiteLook {
   }
 
   async #marker(path: string): Promise<void> {
-    const kind = await this.kindOf(path);
-    if (kind === undefined) return;
+    const seen = await this.statOf(path);
+    if (seen === undefined) return;
     const isHash = /^[0-9a-f]{32}$/.test(path.slice(path.lastIndexOf("/") + 1));
-    if (!isHash || kind !== "file") {
-      this.foreign(path, "not a dedup marker");
+    if (!isHash || seen.kind !== "file") {
+      this.foreign(path, "not a dedup marker", seen);
       return;
     }
     try {
       parseHeader(await readFile(this.#repair.site.fs, path, HEADER_BYTES));
     } catch (error) {
-      if (error instanceof DamagedError) this.foreign(path, `a dedup marker: ${error.message}`);
+      if (error instanceof DamagedError)
+        this.foreign(path, `a dedup marker: ${error.message}`, seen);
       else if (!isErrno(error, "ENOENT")) this.findings.add(path, unreadable(error));
     }
   }

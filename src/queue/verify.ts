@@ -15,7 +15,6 @@ import { readFile } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { HEADER_BYTES, ORPHAN_SWEEP_MS } from "../limits.ts";
 import { parseHeldName, parseSlice } from "../message/slice.ts";
-import type { Slice } from "../message/slice.ts";
 import { BatchChecker } from "./batch-check.ts";
 import { bucketStartingAt, parseBucket } from "./buckets.ts";
 import type { Buckets } from "./buckets.ts";
@@ -25,8 +24,9 @@ import { Findings, MOVES, OVERLAPS, verifyAndRepair } from "./finding.ts";
 import type { Mend, Verified, VerifyOptions } from "./finding.ts";
 import type { Delivery } from "./intake.ts";
 import { REASON_SUFFIX } from "./layout.ts";
-import { mendOf, overlapsOf } from "./overlaps.ts";
+import { mendOf, overlapsOf, problemOf } from "./overlaps.ts";
 import type { Place, Placed } from "./overlaps.ts";
+import { LEFT_MS } from "./repair-site.ts";
 import { QueueRepair } from "./repair.ts";
 import type { Room } from "./room.ts";
 import { LeaseLook } from "./verify-leases.ts";
@@ -56,7 +56,6 @@ class QueueLook {
   readonly #room: Room;
   readonly #checker: BatchChecker;
   readonly #repair: QueueRepair;
-  readonly #options: VerifyOptions;
   readonly #findings: Findings;
   readonly #site: SiteLook;
   readonly #leases: LeaseLook;
@@ -71,8 +70,7 @@ class QueueLook {
     this.#room = room;
     this.#checker = checker;
     this.#repair = repair;
-    this.#options = options;
-    this.#findings = new Findings(room.fs);
+    this.#findings = new Findings(room.fs, options);
     this.#site = new SiteLook(repair, delivery, this.#findings);
     this.#leases = new LeaseLook(room, buckets, this.#site);
   }
@@ -88,8 +86,10 @@ class QueueLook {
     await this.#dead();
     await this.#dropBox();
     for (const overlap of overlapsOf(this.#intact)) {
-      const problem = `holds messages that are also in ${overlap.winner.path}`;
-      this.#findings.add(overlap.loser.path, problem, mendOf(overlap, this.#repair), OVERLAPS);
+      const { loser, winners } = overlap;
+      const mend = mendOf(overlap, this.#repair);
+      const besides = winners.map(({ path }) => path);
+      this.#findings.add(loser.path, problemOf(overlap), mend, OVERLAPS, besides);
     }
     await this.#site.drafts();
     await this.#site.dedup();
@@ -112,10 +112,10 @@ class QueueLook {
   /** One that is missing only costs a consumer its sleep; a link would be rung elsewhere. */
   async #bell(): Promise<void> {
     const { bell } = this.#room.layout;
-    const kind = await this.#site.kindOf(bell);
-    if (kind === undefined || kind === "file") return;
-    this.#findings.add(bell, `${words(kind)} where the bell belongs`, async () => {
-      const repair = await this.#repair.aside(bell);
+    const seen = await this.#site.statOf(bell);
+    if (seen === undefined || seen.kind === "file") return;
+    this.#findings.add(bell, `${words(seen.kind)} where the bell belongs`, async () => {
+      const repair = await this.#repair.aside(bell, seen);
       await makeBell(this.#room.fs, bell);
       return repair;
     });
@@ -123,10 +123,10 @@ class QueueLook {
 
   async #bucket(name: string): Promise<void> {
     const path = this.#room.layout.bucket(name);
-    const kind = await this.#site.kindOf(path);
-    if (kind === undefined) return;
-    if (parseBucket(name) === undefined || kind !== "directory") {
-      this.#site.foreign(path, "not a bucket");
+    const seen = await this.#site.statOf(path);
+    if (seen === undefined) return;
+    if (parseBucket(name) === undefined || seen.kind !== "directory") {
+      this.#site.foreign(path, "not a bucket", seen);
       return;
     }
     await this.#slices(path, "ready", name);
@@ -148,15 +148,15 @@ class QueueLook {
   async #slice(entry: Placed): Promise<boolean> {
     const { path, slice, place, bucket } = entry;
     await this.#room.breathe();
-    const { state, problem, inode } = await this.#checker.check(path, slice);
+    const { state, problem, stat } = await this.#checker.check(path, slice);
     if (state === "gone") return false;
     if (state === "foreign") {
-      this.#site.foreign(path, problem);
+      this.#site.foreign(path, problem, stat);
       return false;
     }
-    this.#count(slice);
+    this.#findings.count(slice);
     if (state === "intact") {
-      this.#intact.push({ ...entry, inode });
+      this.#intact.push({ ...entry, inode: stat?.inode ?? 0 });
       if (bucket !== undefined && bucketStartingAt(slice) < bucket) {
         const mend: Mend = () => this.#repair.place(path, slice);
         this.#findings.add(path, `sorts before the start of its bucket, ${bucket}`, mend, MOVES);
@@ -172,12 +172,6 @@ class QueueLook {
     return true;
   }
 
-  #count(slice: Slice): void {
-    this.#findings.messages += slice.count;
-    this.#findings.bytes += slice.bytes;
-    this.#options.onProgress?.(this.#findings.messages);
-  }
-
   async #dead(): Promise<void> {
     const { dead } = this.#room.layout;
     const names = await this.#site.list(dead);
@@ -187,29 +181,40 @@ class QueueLook {
       const slice = parseSlice(name);
       if (slice !== undefined) {
         const entry: Placed = { path, slice, place: "dead", inode: 0, bucket: undefined };
-        if ((await this.#slice(entry)) && !all.has(name + REASON_SUFFIX)) {
-          const mend: Mend = () => this.#repair.giveReason(path);
-          this.#findings.add(path, "a dead letter without its reason", mend);
-        }
+        if ((await this.#slice(entry)) && !all.has(name + REASON_SUFFIX)) await this.#bare(path);
       } else if (name.endsWith(REASON_SUFFIX)) {
         const letter = name.slice(0, -REASON_SUFFIX.length);
         if (parseSlice(letter) === undefined) this.#site.foreign(path, "not a name of ours");
-        else await this.#reason(path, all.has(letter));
+        else await this.#reason(path, all.has(letter), `${dead}/${letter}`);
       } else this.#site.foreign(path, "not a name of ours");
     }
   }
 
-  async #reason(path: string, hasLetter: boolean): Promise<void> {
-    const kind = await this.#site.kindOf(path);
-    if (kind === undefined) return;
-    if (kind !== "file") this.#site.foreign(path, `${words(kind)}, not a reason`);
-    else if (!hasLetter) {
+  /** A list may show a letter, and miss the reason that was made just before. */
+  async #bare(letter: string): Promise<void> {
+    if ((await this.#site.kindOf(`${letter}${REASON_SUFFIX}`)) !== undefined) return;
+    const mend: Mend = () => this.#repair.giveReason(letter);
+    this.#findings.add(letter, "a dead letter without its reason", mend);
+  }
+
+  async #reason(path: string, hasLetter: boolean, letter: string): Promise<void> {
+    const seen = await this.#site.statOf(path);
+    if (seen === undefined) return;
+    if (seen.kind !== "file") {
+      this.#site.foreign(path, `${words(seen.kind)}, not a reason`, seen);
+    } else if (!hasLetter) {
       // Its letter may be on the way.
-      const isOld = (await this.#site.ageOf(path)) > ORPHAN_SWEEP_MS;
-      const mend: Mend = () => this.#repair.remove(path);
+      const ageMs = await this.#site.ageOf(path);
+      if (ageMs <= LEFT_MS) return;
+      const mend: Mend = async () => {
+        const isOld = (await this.#site.ageOf(path)) > ORPHAN_SWEEP_MS;
+        const isAlone = (await this.#site.kindOf(letter)) === undefined;
+        return isOld && isAlone ? this.#repair.remove(path) : undefined;
+      };
+      const isOld = ageMs > ORPHAN_SWEEP_MS;
       this.#findings.add(path, "a reason without its dead letter", isOld ? mend : undefined);
     } else if (!(await this.#isReason(path))) {
-      this.#site.foreign(path, "a reason that cannot be read");
+      this.#site.foreign(path, "a reason that cannot be read", seen);
     }
   }
 
@@ -226,11 +231,12 @@ class QueueLook {
     const { drop } = this.#room.layout;
     for (const name of await this.#site.list(drop)) {
       const path = `${drop}/${name}`;
-      const kind = await this.#site.kindOf(path);
-      if (kind === undefined) continue;
-      if (!isDropped(name)) this.#findings.add(path, "a dot file");
-      else if (kind !== "file") this.#site.foreign(path, `a ${kind}: it will not be delivered`);
-      else await this.#readable(path);
+      const seen = await this.#site.statOf(path);
+      if (seen === undefined) continue;
+      if (!isDropped(name)) this.#findings.add(path, "a dot file: it is not delivered");
+      else if (seen.kind !== "file") {
+        this.#site.foreign(path, `${words(seen.kind)}: it is not delivered`, seen);
+      } else await this.#readable(path);
     }
   }
 

@@ -45,6 +45,7 @@ export async function* messagesOf(
   await room.settings();
   const consumer = new Consumer(room, buckets, "beating", options);
   const slot = new Slot(consumer, room);
+  const patience = new Patience(consumer, room, options);
   let inHand: Message[] = [];
   try {
     while (!options.signal?.aborted) {
@@ -55,7 +56,8 @@ export async function* messagesOf(
         inHand = inHand.filter((one) => !one.isSettled);
         inHand.push(message);
         yield message;
-      } else if (!(await waitForMore(consumer, options))) {
+        patience.renew();
+      } else if (!(await patience.wait())) {
         return;
       }
     }
@@ -79,13 +81,35 @@ async function nextOf(slot: Slot): Promise<Message | undefined> {
   }
 }
 
-/** False where there is no more to wait for. */
-async function waitForMore(consumer: Consumer, options: ConsumeOptions): Promise<boolean> {
-  if (options.untilEmpty) return consumer.hasMore();
-  const startMs = performance.now();
-  await consumer.wait(options.idleMs ?? Number.POSITIVE_INFINITY, options.signal);
-  if (options.idleMs === undefined) return true;
-  return performance.now() - startMs < options.idleMs - 1;
+/** Waits for more messages, as long as the options say that there may be some. */
+class Patience {
+  readonly #consumer: Consumer;
+  readonly #options: ConsumeOptions;
+  readonly #nowMs: () => number;
+  #idleSinceMs: number;
+
+  constructor(consumer: Consumer, { disk: { clock } }: Room, options: ConsumeOptions) {
+    this.#consumer = consumer;
+    this.#options = options;
+    this.#nowMs = () => clock.monotonicMs();
+    this.#idleSinceMs = this.#nowMs();
+  }
+
+  /** A message came, or was dealt with. */
+  renew(): void {
+    this.#idleSinceMs = this.#nowMs();
+  }
+
+  /** True where it is to be looked again; false where there is no more to wait for. */
+  async wait(): Promise<boolean> {
+    const { untilEmpty, idleMs = Number.POSITIVE_INFINITY, signal } = this.#options;
+    if (untilEmpty) return this.#consumer.hasMore();
+    // A wait may end before anything has come: the time counts from the last message.
+    const leftMs = idleMs - (this.#nowMs() - this.#idleSinceMs);
+    if (leftMs <= 0) return false;
+    await this.#consumer.wait(leftMs, signal);
+    return true;
+  }
 }
 
 async function giveBack(slot: Slot, inHand: readonly Message[]): Promise<void> {
@@ -142,6 +166,7 @@ class Worker {
   readonly #options: WorkOptions;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
+  readonly #patience: Patience;
   readonly #turnstile = new Turnstile();
 
   constructor(room: Room, consumer: Consumer, handler: Handler, options: WorkOptions) {
@@ -151,6 +176,7 @@ class Worker {
     this.#options = options;
     const { signal } = options;
     this.#signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+    this.#patience = new Patience(consumer, room, { ...options, signal: this.#signal });
   }
 
   /** One slot's loop. An error of the disk stops all slots. */
@@ -191,6 +217,7 @@ class Worker {
       this.#running++;
       await this.#handle(message);
       this.#running--;
+      this.#patience.renew();
       this.handled++;
     };
     await (isAlone ? this.#turnstile.alone(handle) : handle());
@@ -214,7 +241,7 @@ class Worker {
       await this.#consumer.wait(50, this.#signal);
       return true;
     }
-    return waitForMore(this.#consumer, { ...this.#options, signal: this.#signal });
+    return this.#patience.wait();
   }
 
   async #handle(message: Message): Promise<void> {

@@ -6,7 +6,7 @@
  * good as the other. A file system that knows no links at all gets a copy for each.
  */
 import { copyFile, NO_MORE_LINKS } from "../disk/copy.ts";
-import { ignore } from "../disk/durable.ts";
+import { ignore, renameOnce } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import type { Site } from "../queue/site.ts";
 
@@ -58,9 +58,11 @@ export class LinkSource {
       throw error;
     }
     try {
-      await fs.link(copy, to);
+      // EEXIST: it was linked, the reply was lost, and it was sent again.
+      await ignore(() => fs.link(copy, to), "EEXIST");
     } catch (error) {
-      const isMoved = isErrno(error, ...NO_MORE_LINKS) && (await this.#moveTo(copy, to));
+      const isMoved =
+        isErrno(error, ...NO_MORE_LINKS) && (await renameOnce(this.#site.disk, copy, to));
       if (isMoved) return true;
       await ignore(() => fs.unlink(copy), "ENOENT");
       if (isErrno(error, ...NO_MORE_LINKS)) return false;
@@ -70,10 +72,6 @@ export class LinkSource {
     this.#copies.push({ fd: await fs.open(copy, "read"), path: copy });
     this.#path = copy;
     return true;
-  }
-
-  #moveTo(copy: string, to: string): Promise<boolean> {
-    return ignore(() => this.#site.fs.rename(copy, to), "ENOENT");
   }
 
   /** Makes the names of the copies durable, as an fsync of the batch does with its own. */

@@ -18,7 +18,6 @@
 import { dirname } from "node:path";
 
 import { makeBell } from "../disk/bell.ts";
-import { NO_MORE_LINKS } from "../disk/copy.ts";
 import { ignore, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { setAside } from "../queue/aside.ts";
@@ -26,6 +25,7 @@ import type { Warn } from "../queue/aside.ts";
 import { QueueLayout } from "../queue/layout.ts";
 import { Queue } from "../queue/queue.ts";
 import { removeSite } from "../queue/remove.ts";
+import { linkOnce } from "../queue/repair-site.ts";
 import { noQueue, Room } from "../queue/room.ts";
 import { SUBSCRIPTION_SETTINGS } from "../queue/settings.ts";
 import type { QueueSettings } from "../queue/settings.ts";
@@ -145,14 +145,7 @@ export class Subscribing {
     const { table } = this.#queue.room;
     const draft = this.#room.draft();
     await this.#room.replace(draft, textOfSettings(table, table.defaults));
-    try {
-      return await ignore(() => fs.link(draft, settings), "ENOENT");
-    } catch (error) {
-      if (isErrno(error, "EEXIST", ...NO_MORE_LINKS)) return true;
-      throw error;
-    } finally {
-      await ignore(() => fs.unlink(draft), "ENOENT");
-    }
+    return ignore(() => linkOnce(fs, draft, settings), "ENOENT");
   }
 
   /** Steps 1 and 2; false where the name is taken. */

@@ -21,6 +21,7 @@ export class TopicRoom extends Site {
   readonly layout: TopicLayout;
   #settings: TopicSettings | undefined;
   #settingsReadMs = 0;
+  #isSecure = false;
 
   constructor(name: string, root: string, disk: Disk) {
     super(name, disk);
@@ -59,6 +60,7 @@ export class TopicRoom extends Site {
     try {
       const settings = await this.settings();
       if (this.isPattern) await this.create();
+      else await this.#secure();
       return settings;
     } catch (error) {
       if (!(error instanceof SpoolError) || error.code !== "NO_TOPIC") throw error;
@@ -66,6 +68,12 @@ export class TopicRoom extends Site {
       await this.create();
       return this.settings();
     }
+  }
+
+  /** On careful disks: whoever made the topic may have died before the name of its settings was safe. */
+  async #secure(): Promise<void> {
+    if (this.#isSecure || this.disk.kind.oneSync) return;
+    this.#isSecure = await ignore(() => syncDirectory(this.fs, this.layout.root), "ENOENT");
   }
 
   /** True where there is a queue of this name: who publishes to it has most likely mistaken it. */
@@ -76,6 +84,7 @@ export class TopicRoom extends Site {
 
   async makeAgain(): Promise<void> {
     this.#settings = undefined;
+    this.#isSecure = false;
     // Also where only some of its directories are missing, as from a backup without empty ones.
     await this.create();
   }
@@ -88,6 +97,9 @@ export class TopicRoom extends Site {
   async mend(): Promise<void> {
     for (const directory of this.layout.directories) {
       await ignore(() => makeDirectory(this.fs, directory), "ENOENT");
+    }
+    if (!this.disk.kind.ordered) {
+      await ignore(() => syncDirectory(this.fs, this.layout.root), "ENOENT");
     }
   }
 

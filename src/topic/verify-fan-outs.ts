@@ -2,6 +2,7 @@
 import { ignore } from "../disk/durable.ts";
 import { FINISH_MS, ORPHAN_SWEEP_MS, REPLAY_MS, STAGING_MS } from "../limits.ts";
 import { timeOfId } from "../message/id.ts";
+import { unreadable } from "../queue/batch-check.ts";
 import type { BatchChecker } from "../queue/batch-check.ts";
 import { MOVES } from "../queue/finding.ts";
 import { SiteRepair, LEFT_MS } from "../queue/repair-site.ts";
@@ -43,10 +44,11 @@ export class FanOutLook {
     for (const name of await this.#site.list(directory)) {
       const path = `${directory}/${name}`;
       const ticket = parseTicket(name);
-      const kind = await this.#site.kindOf(path);
-      if (kind === undefined) continue;
+      const seen = await this.#site.statOf(path);
+      if (seen === undefined) continue;
+      const { kind } = seen;
       if (ticket === undefined) this.#site.foreign(path, "not a name of ours");
-      else if (kind !== "file") this.#site.foreign(path, `${words(kind)}, not a ticket`);
+      else if (kind !== "file") this.#site.foreign(path, `${words(kind)}, not a ticket`, seen);
       else {
         await this.#batch(path, ticket);
         if (await this.#isLeft(ticket, path)) {
@@ -75,22 +77,34 @@ export class FanOutLook {
     if (slice === undefined) return;
     const { state, problem } = await this.#checker.check(path, slice);
     if (state === "gone") return;
-    this.#site.findings.messages += slice.count;
-    this.#site.findings.bytes += slice.bytes;
+    this.#site.findings.count(slice);
     // Where it is delivered it becomes a dead letter; recovery sees to the rest.
     if (state !== "intact") this.#site.findings.add(path, problem);
   }
 
-  /** Links that no fan-out stands for: incoming/ is listed first, then where tickets go through. */
+  /** Links that no fan-out stands for. */
   async links(): Promise<void> {
+    try {
+      await this.#links();
+    } catch (error) {
+      // Where not all can be seen nobody can tell.
+      this.#site.findings.add(this.#parts.room.layout.subscriptions, unreadable(error));
+    }
+  }
+
+  /** incoming/ is listed first, then where tickets go through. */
+  async #links(): Promise<void> {
     const { room, feeds } = this.#parts;
     const links: Listed[] = [];
     for (const member of await this.#parts.members()) links.push(...(await this.#linksIn(member)));
     if (links.length === 0) return;
     const tags = new Set<string>();
+    const addTags = async (directory: string): Promise<void> => {
+      for (const name of await room.fs.list(directory)) tags.add(parseTicket(name)?.tag ?? "");
+    };
     for (const { layout } of [room, ...(await feeds()).map((feed) => feed.room)]) {
       for (const directory of [layout.staging, layout.committed, layout.aborted]) {
-        for (const name of await this.#site.list(directory)) tags.add(parseTicket(name)?.tag ?? "");
+        await ignore(() => addTags(directory), "ENOENT", "ENOTDIR");
       }
     }
     // A topic that was removed has taken its tickets along: who published to it may be at it still.
@@ -113,12 +127,13 @@ export class FanOutLook {
     for (const name of await this.#site.list(member.incoming)) {
       const path = `${member.incoming}/${name}`;
       const link = parseLink(name);
-      const kind = await this.#site.kindOf(path);
-      if (kind === undefined) continue;
+      const seen = await this.#site.statOf(path);
+      if (seen === undefined) continue;
+      const { kind } = seen;
       if (link !== undefined && kind === "file") links.push({ member, path, tag: link.tag });
       else {
         const problem = kind === "file" ? "not a name of ours" : `${words(kind)}, not a link`;
-        this.#site.findings.add(path, problem, () => repair.aside(path));
+        this.#site.findings.add(path, problem, () => repair.aside(path, seen));
       }
     }
     return links;

@@ -17,10 +17,10 @@ export async function verifyLog(
   const seen = new Map<string, string>();
   for (const bucket of await site.list(room.layout.log)) {
     const directory = `${room.layout.log}/${bucket}`;
-    const kind = await site.kindOf(directory);
-    if (kind === undefined) continue;
-    if (!BUCKET.test(bucket) || kind !== "directory") {
-      site.foreign(directory, "not a bucket of the log");
+    const dir = await site.statOf(directory);
+    if (dir === undefined) continue;
+    if (!BUCKET.test(bucket) || dir.kind !== "directory") {
+      site.foreign(directory, "not a bucket of the log", dir);
       continue;
     }
     for (const name of await site.list(directory)) {
@@ -30,7 +30,7 @@ export async function verifyLog(
       if (slice === undefined) site.foreign(path, "not a name of ours");
       else if (await isWhole(path, slice)) {
         const other = seen.get(slice.batch);
-        if (other !== undefined) site.foreign(path, `is in the log already, as ${other}`);
+        if (other !== undefined) site.needless(path, `is in the log already, as ${other}`, other);
         else if (slice.batch < bucket) {
           const mend = async (): Promise<string | undefined> => {
             const placed = await log.add(path, slice);
@@ -44,12 +44,11 @@ export async function verifyLog(
   }
 
   async function isWhole(path: string, slice: Slice): Promise<boolean> {
-    const { state, problem } = await checker.check(path, slice);
+    const { state, problem, stat } = await checker.check(path, slice);
     if (state === "gone") return false;
-    site.findings.messages += slice.count;
-    site.findings.bytes += slice.bytes;
+    site.findings.count(slice);
     if (state === "unreadable") site.findings.add(path, problem);
-    else if (state !== "intact") site.foreign(path, problem);
+    else if (state !== "intact") site.foreign(path, problem, stat);
     return state === "intact";
   }
 }

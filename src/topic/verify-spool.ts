@@ -7,7 +7,7 @@
  *   aside/        what did not belong there; made when it is needed
  *   queues/ topics/  what is no queue and no topic
  */
-import { ignore, makeDirectory, readFile } from "../disk/durable.ts";
+import { ignore, isDirectory, makeDirectory, readFile } from "../disk/durable.ts";
 import type { FileSystem } from "../disk/file-system.ts";
 import { isErrno } from "../errors.ts";
 import { ORPHAN_SWEEP_MS } from "../limits.ts";
@@ -93,7 +93,9 @@ class SpoolLook {
     const path = `${this.#dir}/${name}`;
     const isOurs = ["spool.json", "queues", "topics", "aside", ...OF_THE_DISK].includes(name);
     if (isOurs || REMOVED.test(name)) return;
-    const kind = await this.#site.kindOf(path);
+    const seen = await this.#site.statOf(path);
+    if (seen === undefined) return;
+    const { kind } = seen;
     const ageMs = await this.#site.ageOf(path);
     if (kind === "file" && DRAFT.test(name)) {
       if (ageMs <= LEFT_MS) return;
@@ -105,20 +107,22 @@ class SpoolLook {
       const mend = async (): Promise<string | undefined> =>
         (await removeSite({ fs, disk, layout: { root: path } })) ? "cleared" : undefined;
       this.#findings.add(path, "left by a doctor that was killed", mend, MOVES);
-    } else if (kind !== undefined) this.#site.foreign(path, "not a name of ours");
+    } else this.#site.foreign(path, "not a name of ours");
   }
 
   async #one(place: "queues" | "topics", name: string): Promise<void> {
     if (REMOVED.test(name)) return;
     const path = `${this.#dir}/${place}/${name}`;
     const noun = place === "queues" ? "queue" : "topic";
-    const kind = await this.#site.kindOf(path);
-    if (kind === undefined) return;
-    if (kind !== "directory") this.#site.foreign(path, `${words(kind)}, not a ${noun}`);
+    const seen = await this.#site.statOf(path);
+    if (seen === undefined) return;
+    const { kind } = seen;
+    if (kind !== "directory") this.#site.foreign(path, `${words(kind)}, not a ${noun}`, seen);
     else if (!isNameIn(place, name)) this.#site.foreign(path, "not a name of ours");
     // One that is being made has nothing in it yet.
     else if (!(await isSite(this.#repair.site.fs, layoutIn(place, path)))) {
-      if ((await this.#site.ageOf(path)) > LEFT_MS) this.#site.foreign(path, `not a ${noun}`);
+      const isOld = (await this.#site.ageOf(path)) > LEFT_MS;
+      if (isOld) this.#site.foreign(path, `not a ${noun}`, seen);
     }
   }
 }
@@ -161,12 +165,11 @@ async function directoriesIn(fs: FileSystem, path: string): Promise<string[]> {
   const directories: string[] = [];
   try {
     for (const name of await fs.list(path)) {
-      const isOne = async (): Promise<boolean> =>
-        (await fs.lstat(`${path}/${name}`)).kind === "directory";
+      const isOne = (): Promise<boolean> => isDirectory(fs, `${path}/${name}`);
       if (!name.includes("\ufffd") && (await isOne())) directories.push(name);
     }
   } catch (error) {
-    // What cannot be listed is said elsewhere.
+    // What cannot be listed, or not be entered, is said elsewhere.
     if (!isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "EPERM")) throw error;
   }
   return directories.toSorted();
@@ -191,11 +194,20 @@ export async function mendSpoolFile(
   const repair = "made anew";
   if (problem === "is missing") return { path, problem, repair };
   const site = { fs, disk: { random: Math.random }, layout: { aside: `${dir}/aside` } };
-  await makeDirectory(fs, site.layout.aside);
+  await needAside(fs, site.layout.aside, moved);
   const target = await setAside(site, path, "", () => {});
   if (target === undefined) return { path, problem, repair };
   moved.add(target);
   return { path, problem, repair: `set aside as ${target}, and ${repair}` };
+}
+
+/** A link there would lead out of the spool: it makes way. */
+async function needAside(fs: FileSystem, aside: string, moved: Set<string>): Promise<void> {
+  await makeDirectory(fs, aside);
+  if (await isDirectory(fs, aside)) return;
+  const away = `${aside}.${Math.floor(Math.random() * 36 ** 6).toString(36)}`;
+  if (await ignore(() => fs.rename(aside, away), "ENOENT")) moved.add(away);
+  await makeDirectory(fs, aside);
 }
 
 /** What is wrong with spool.json; undefined where it says a format, be it one that is too new. */

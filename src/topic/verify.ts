@@ -9,6 +9,7 @@
  */
 import { ignore } from "../disk/durable.ts";
 import type { FileSystem } from "../disk/file-system.ts";
+import { isErrno } from "../errors.ts";
 import { checkName } from "../names.ts";
 import { BatchChecker } from "../queue/batch-check.ts";
 import { Findings, MISSING, MOVES, verifyAndRepair } from "../queue/finding.ts";
@@ -37,7 +38,9 @@ export async function verifyTopic(
     options.moved ?? new Set(),
     parts.room.layout.directories,
   );
-  return verifyAndRepair(options, repair.moved, () => new TopicLook(parts, checker, repair).run());
+  return verifyAndRepair(options, repair.moved, () =>
+    new TopicLook(parts, checker, repair, options).run(),
+  );
 }
 
 class TopicLook {
@@ -47,11 +50,16 @@ class TopicLook {
   readonly #findings: Findings;
   readonly #site: SiteLook;
 
-  constructor(parts: TopicParts, checker: BatchChecker, repair: SiteRepair) {
+  constructor(
+    parts: TopicParts,
+    checker: BatchChecker,
+    repair: SiteRepair,
+    options: VerifyOptions,
+  ) {
     this.#parts = parts;
     this.#checker = checker;
     this.#repair = repair;
-    this.#findings = new Findings(parts.room.fs);
+    this.#findings = new Findings(parts.room.fs, options);
     this.#site = new SiteLook(repair, parts.delivery, this.#findings);
   }
 
@@ -100,21 +108,23 @@ class TopicLook {
   /** With the defaults the log would be let go: what is in there is kept until somebody says how long. */
   async #settingsAnew(): Promise<TopicSettings> {
     const isLogged = (await this.#site.list(this.#parts.room.layout.log)).length > 0;
-    const retentionMs = isLogged ? Number.POSITIVE_INFINITY : 0;
-    return { ...DEFAULT_TOPIC_SETTINGS, retentionMs };
+    if (!isLogged) return DEFAULT_TOPIC_SETTINGS;
+    return { ...DEFAULT_TOPIC_SETTINGS, retentionMs: Number.POSITIVE_INFINITY };
   }
 
   async #subscriptions(): Promise<void> {
     const { subscriptions } = this.#parts.room.layout;
     for (const name of await this.#site.list(subscriptions)) {
       const path = `${subscriptions}/${name}`;
-      const kind = await this.#site.kindOf(path);
-      if (kind === undefined || REMOVED.test(name)) continue;
+      const seen = await this.#site.statOf(path);
+      if (seen === undefined || REMOVED.test(name)) continue;
+      const { kind } = seen;
       if (!isOwnName(name)) this.#site.foreign(path, "not a name of ours");
-      else if (kind !== "directory") this.#site.foreign(path, `${words(kind)}, not a subscription`);
-      // It comes by one rename, with all that is in it.
-      else if (!(await isSite(this.#parts.room.fs, new QueueLayout(path)))) {
-        this.#site.foreign(path, "not a subscription");
+      else if (kind !== "directory") {
+        this.#site.foreign(path, `${words(kind)}, not a subscription`, seen);
+        // It comes by one rename, with all that is in it.
+      } else if (!(await isSite(this.#parts.room.fs, new QueueLayout(path)))) {
+        this.#site.foreign(path, "not a subscription", seen);
       } else await this.#site.directories([incomingOf({ root: path })]);
     }
     await this.#removed(subscriptions);
@@ -125,11 +135,11 @@ class TopicLook {
     const { filling, tmp } = this.#parts.room.layout;
     for (const name of await this.#site.list(filling)) {
       const path = `${filling}/${name}`;
-      const kind = await this.#site.kindOf(path);
-      if (kind === undefined || REMOVED.test(name)) continue;
+      const seen = await this.#site.statOf(path);
+      if (seen === undefined || REMOVED.test(name)) continue;
       const process = parseFilling(name)?.process;
-      if (process === undefined || kind !== "directory") {
-        this.#site.foreign(path, "not a subscription that is being filled");
+      if (process === undefined || seen.kind !== "directory") {
+        this.#site.foreign(path, "not a subscription that is being filled", seen);
       } else await this.#begun(path, process);
     }
     await this.#removed(filling);
@@ -168,7 +178,13 @@ export function isOwnName(name: string): boolean {
 /** True of a queue or a topic, also of one that has lost its settings, or has something else there. */
 export async function isSite(fs: FileSystem, layout: QueueLayout | TopicLayout): Promise<boolean> {
   for (const path of [layout.settings, ...layout.directories]) {
-    if (await ignore(() => fs.lstat(path), "ENOENT", "ENOTDIR")) return true;
+    try {
+      if (await ignore(() => fs.lstat(path), "ENOENT", "ENOTDIR")) return true;
+    } catch (error) {
+      // What cannot be looked at may be one.
+      if (isErrno(error, "EACCES", "EPERM")) return true;
+      throw error;
+    }
   }
   return false;
 }

@@ -116,7 +116,7 @@ const replaced: readonly Case[] = ["ready", "leases", "dead", "drop", "tmp", "as
         else fs.symlinkSync(outside(cli), path);
       },
       finds: inQueue(`${name}: ${kind} where a directory belongs`),
-      does: /^moved to .*, and made anew$/,
+      does: /^set aside as .*, and made anew$/,
       ...(name === "ready" && { aside: ["one", "two", "three"] }),
     })),
 );
@@ -422,7 +422,7 @@ describe.concurrent("verify", () => {
     expect(linesOf(stdout)).toEqual([
       expect.stringMatching(/: the checksum .*; moved to the dead letters$/),
       expect.stringMatching(/\/ready\/x\?y: not a bucket; set aside as .*\/aside\/x\?y\./),
-      expect.stringMatching(/\/drop\/\.later: a dot file; left$/),
+      expect.stringMatching(/\/drop\/\.later: a dot file: it is not delivered; left$/),
     ]);
     expect(stderr).toMatch(/; 3 problems, 2 put right, 1 left\n$/);
   });

@@ -62,13 +62,13 @@ describe("a move that dies at any call", () => {
     const before = inTurn(makeOther, five, put(["six"]));
     const verb = { before, life: move([...FIVE, "six"]) };
     expect(await everyCrash(`${dir}/ext4`, verb)).toEqual([24, 24]);
-    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([31, 31]);
+    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([34, 34]);
   });
 
   test("has moved as many as it should or none", async ({ dir }) => {
     const verb = { before: inTurn(makeOther, five), life: move(["one", "two"], { max: 2 }) };
     expect(await everyCrash(`${dir}/ext4`, verb)).toEqual([35, 35]);
-    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([51, 51]);
+    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([54, 54]);
   });
 
   test("makes the queue that it moves to", async ({ dir }) => {

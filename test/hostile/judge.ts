@@ -23,7 +23,7 @@ import { pathsIn, Tree } from "./tree.ts";
 const FOR_PEOPLE: readonly RegExp[] = [
   /^was set aside; look at it and remove it$/,
   /^dead letter: /,
-  /^a dot file$/,
+  /^a dot file: it is not delivered$/,
   /^a name that is no text$/,
   // With a name in it that is no text.
   /^was removed, and not all of it is gone$/,

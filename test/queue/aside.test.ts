@@ -5,7 +5,9 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
@@ -110,4 +112,48 @@ describe("what has any other name", () => {
     const { findings } = await queue.verify();
     expect(findings.map(({ problem }) => problem)).toContain("not a lease");
   });
+});
+
+describe("without aside/, as after a backup without empty directories", () => {
+  test("what is foreign is set aside all the same", async ({ dir, queue }) => {
+    const { path } = await planted(queue);
+    mkdirSync(path);
+    rmdirSync(`${dir}/queues/jobs/aside`);
+    expect(await consume(queue)).toMatchObject({
+      bodies: ["real"],
+      warnings: [expect.stringContaining("set aside")],
+    });
+    expect(readdirSync(`${dir}/queues/jobs/aside`)).toHaveLength(1);
+  });
+
+  test("a link in place of reclaim/ leads no lease out of the spool", async ({ dir, queue }) => {
+    await queue.put("x");
+    const consumer = queue.consumer("handed out", { leaseMs: 1000 });
+    const claim = await consumer.claim(1);
+    await claim!.file.close();
+    await consumer.leave();
+    const { layout } = queue.room;
+    utimesSync(layout.lock(consumer.lease!.name), 1000, 1000);
+    mkdirSync(`${dir}/elsewhere`);
+    for (const path of [layout.aside, layout.reclaim]) rmdirSync(path);
+    symlinkSync(`${dir}/elsewhere`, layout.reclaim);
+    const warnings: string[] = [];
+    await queue.sweep((line) => void warnings.push(line));
+    expect(readdirSync(`${dir}/elsewhere`)).toEqual([]);
+    expect(warnings).toEqual([expect.stringContaining("set aside")]);
+    expect((await consume(queue)).bodies).toEqual(["x"]);
+  });
+
+  test("and leases/: a consumer makes them again", async ({ queue }) => {
+    await queue.put("x");
+    for (const path of [queue.room.layout.aside, queue.room.layout.leases]) rmdirSync(path);
+    expect((await consume(queue)).bodies).toEqual(["x"]);
+  });
+});
+
+test("a long name in any script is set aside", async ({ dir, queue }) => {
+  await queue.put("x");
+  mkdirSync(`${dir}/queues/jobs/ready/${"界".repeat(85)}`);
+  await queue.sweep();
+  expect((await consume(queue)).bodies).toEqual(["x"]);
 });

@@ -11,6 +11,7 @@ import { basename, dirname } from "node:path";
 
 import { describe, expect } from "vitest";
 
+import type { FileStat } from "../../src/disk/file-system.ts";
 import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
 import { formatSlice, parseHeldName, partOf } from "../../src/message/slice.ts";
 import type { Slice } from "../../src/message/slice.ts";
@@ -18,8 +19,9 @@ import type { Finding } from "../../src/queue/finding.ts";
 import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
 import type { Queue } from "../../src/queue/queue.ts";
 import { openSpool } from "../../src/spool.ts";
+import { sitesOf, verifySpool } from "../../src/topic/verify-spool.ts";
 import { EXT4, MUCH_LATER_MS, World } from "../crash/world.ts";
-import { Crash } from "../helpers/crashing-file-system.ts";
+import { Crash, CrashingFileSystem } from "../helpers/crashing-file-system.ts";
 import type { Before } from "../helpers/crashing-file-system.ts";
 import { test } from "../helpers/fixtures.ts";
 import { pathsIn, slicesIn } from "../hostile/tree.ts";
@@ -59,6 +61,34 @@ const problemsOf = async (queue: Queue): Promise<string[]> =>
 
 const SET_ASIDE = "was set aside; look at it and remove it";
 
+/** The same queue for a verify that stands still once, before such a call, while `act` is done. */
+async function meeting(
+  { dir, queue }: { dir: string; queue: Queue },
+  call: string,
+  isIt: (path: string) => boolean,
+  act: () => unknown,
+): Promise<Queue> {
+  const below = new CrashingFileSystem(new NodeFileSystem());
+  const spool = await openSpool({ dir, parts: { fs: below } });
+  let isArmed = true;
+  below.arm((_, name, path) => {
+    if (!isArmed || name !== call || !isIt(path)) return undefined;
+    isArmed = false;
+    return (async () => void (await act()))();
+  });
+  return spool.queue(queue.name);
+}
+
+async function rejectOne(queue: Queue): Promise<void> {
+  await queue.put("dead");
+  for await (const message of queue.messages({ untilEmpty: true })) {
+    await message.reject({ reason: "the true one" });
+  }
+}
+
+const reasonIn = (queue: Queue): string =>
+  pathsIn(queue.room.layout.dead).find((path) => path.endsWith(".reason"))!;
+
 describe("messages that are there twice", () => {
   const ranges: readonly (readonly [first: number, count: number])[] = [
     [0, 10],
@@ -80,8 +110,10 @@ describe("messages that are there twice", () => {
         fs.linkSync(path, `${directory}/${formatSlice(slice)}`);
 
         const found = await repair(queue);
-        expect(found.map(({ problem }) => problem)).toContain(
-          `holds messages that are also in ${directory}/${formatSlice(slice)}`,
+        expect(found.map(({ problem }) => problem)).toContainEqual(
+          expect.stringContaining(
+            `holds messages that are also in ${directory}/${formatSlice(slice)}: `,
+          ),
         );
         for (const finding of found) expect(finding.repair).toBeDefined();
         const bodies = await drain(queue);
@@ -122,8 +154,9 @@ describe("messages that are there twice", () => {
     const claim = (await consumer.claim(4))!;
     fs.linkSync(claim.held.path, path);
     const found = await repair(queue);
-    expect(found).toMatchObject([
-      { path, repair: expect.stringMatching(/^messages 0 to 3 set aside/) },
+    expect(found.map(({ repair: done }) => done)).toEqual([
+      expect.stringMatching(/^set aside as/),
+      expect.stringMatching(/^messages 0 to 3 set aside/),
     ]);
     expect(fs.existsSync(claim.held.path)).toBe(true);
     await claim.held.ack(4, 28);
@@ -247,6 +280,50 @@ describe("what cannot be read", () => {
     expect(fs.existsSync(path)).toBe(true);
   });
 
+  test("of a directory that may be listed, and not be entered: each name is said", async ({
+    dir,
+    spool,
+    queue,
+  }) => {
+    await rejectOne(queue);
+    await putLines(queue, TEN);
+    await queue.consumer("handed out").claim(3);
+    await (await spool.topic("logs")).subscribe("a");
+    const { root, ready } = queue.room.layout;
+    const own = pathsIn(dir).filter((path) => fs.lstatSync(path).isDirectory());
+    expect(own).toEqual(expect.arrayContaining([root, ready]));
+    for (const closed of own) {
+      const forbid = (path: string): void => {
+        if (!path.startsWith(`${closed}/`)) return;
+        throw Object.assign(new Error("EACCES"), { code: "EACCES", syscall: "lstat", path });
+      };
+      class Closed extends NodeFileSystem {
+        override open(...[path, mode]: Parameters<NodeFileSystem["open"]>): number {
+          forbid(path);
+          return super.open(path, mode);
+        }
+        override lstat(path: string): FileStat {
+          forbid(path);
+          return super.lstat(path);
+        }
+        override list(path: string): string[] {
+          forbid(path);
+          return super.list(path);
+        }
+      }
+      const late = await openSpool({ dir, parts: { fs: new Closed() } });
+      const findings = [...(await verifySpool(late)).findings];
+      const { queues, topics } = await sitesOf(late);
+      for (const name of queues) findings.push(...(await late.queue(name).verify()).findings);
+      for (const name of topics) {
+        findings.push(...(await (await late.topic(name)).verify()).findings);
+      }
+      const said = findings.filter(({ path }) => path.startsWith(`${closed}/`));
+      expect(said.length > 0, closed).toBe(fs.readdirSync(closed).length > 0);
+      for (const { problem } of said) expect(problem).toMatch(/not readable by this user$/);
+    }
+  });
+
   test("a mend that fails is said with its reason, and the others are done", async ({
     dir,
     queue,
@@ -368,5 +445,160 @@ describe("a repair", () => {
       await expectAllThere(world);
     }
     expect(limit).toBeGreaterThan(40);
+  });
+});
+
+describe("beside the living, where a list was true before", () => {
+  test("a reason that came after the list of dead/ stays", async ({ dir, queue }) => {
+    await rejectOne(queue);
+    const path = reasonIn(queue);
+    const text = fs.readFileSync(path, "utf8");
+    fs.rmSync(path);
+    for (const directory of [queue.room.layout.drop, queue.room.layout.tmp]) {
+      const late = await meeting(
+        { dir, queue },
+        "list",
+        (it) => it === directory,
+        () => {
+          fs.writeFileSync(path, text);
+        },
+      );
+      expect(await repair(late)).toEqual([]);
+      expect(fs.readFileSync(path, "utf8")).toBe(text);
+    }
+  });
+
+  test("a letter whose reason the list has missed is none without", async ({ dir, queue }) => {
+    await rejectOne(queue);
+    const path = reasonIn(queue);
+    const text = fs.readFileSync(path, "utf8");
+    fs.rmSync(path);
+    const isLetter = (it: string): boolean => `${it}.reason` === path;
+    const late = await meeting({ dir, queue }, "open", isLetter, () => {
+      fs.writeFileSync(path, text);
+    });
+    expect(await problemsOf(late)).toEqual([]);
+  });
+
+  for (const call of ["link", "rename"]) {
+    test(`two repairs, one standing before a ${call}: no message is cut off by both`, async ({
+      dir,
+      queue,
+    }) => {
+      const path = await putLines(queue, TEN);
+      const bucket = `${queue.room.layout.ready}/5-0000000000001`;
+      fs.mkdirSync(bucket);
+      const slice = { ...part(sliceOf(path), 3, 4), attempts: 2, restAttempts: 2 };
+      fs.linkSync(path, `${bucket}/${formatSlice(slice)}`);
+      const isOurs = (it: string): boolean => it.startsWith(`${queue.room.layout.leases}/`);
+      const first = await meeting({ dir, queue }, call, isOurs, () => repair(queue));
+      await repair(first);
+      await repair(queue);
+      expect((await drain(queue)).toSorted()).toEqual(TEN);
+    });
+  }
+
+  test("a bucket, a file and settings that came in place of what was none stay", async ({
+    dir,
+    queue,
+  }) => {
+    await queue.create();
+    const { ready, drop, settings, aside } = queue.room.layout;
+    fs.symlinkSync("/nowhere", `${ready}/5-0000000000001`);
+    fs.symlinkSync("/nowhere", `${drop}/data.json`);
+    fs.writeFileSync(settings, "{");
+    const late = await meeting(
+      { dir, queue },
+      "list",
+      (it) => it === aside,
+      () => {
+        fs.rmSync(`${ready}/5-0000000000001`);
+        fs.mkdirSync(`${ready}/5-0000000000001`);
+        for (const [path, text] of [
+          [`${drop}/data.json`, "x"],
+          [settings, '{"max-attempts":77}'],
+        ] as const) {
+          fs.writeFileSync(`${dir}/new`, text);
+          fs.renameSync(`${dir}/new`, path);
+        }
+      },
+    );
+    expect((await repair(late)).filter((found) => found.repair !== undefined)).toEqual([]);
+    expect(fs.readFileSync(settings, "utf8")).toBe('{"max-attempts":77}');
+    expect(fs.readdirSync(ready)).toEqual(["5-0000000000001"]);
+    expect(await drain(queue)).toEqual(["x"]);
+  });
+
+  test("what is given back, or removed as a whole, was not wrong", async ({ dir, queue }) => {
+    const { layout } = queue.room;
+    const path = await putLines(queue, TEN);
+    // Listed in ready/, then in a lease; at the end it waits again.
+    const consumer = queue.consumer("brief");
+    let claim: Awaited<ReturnType<typeof consumer.claim>>;
+    const isLeases = (it: string): boolean => it === layout.leases;
+    const claimed = await meeting({ dir, queue }, "list", isLeases, async () => {
+      claim = await consumer.claim(10);
+      const { dead } = layout;
+      const last = await meeting(
+        { dir, queue },
+        "list",
+        (it) => it === dead,
+        () => {},
+      );
+      expect(last).toBeDefined();
+    });
+    const below = claimed.room.fs as CrashingFileSystem;
+    const before = below.list.bind(below);
+    below.list = async (it) => {
+      if (it === layout.drop) fs.renameSync(claim!.held.path, path);
+      return before(it);
+    };
+    expect(await problemsOf(claimed)).toEqual([]);
+    await claim!.file.close();
+    fs.rmdirSync(layout.drop);
+    const removed = await meeting(
+      { dir, queue },
+      "list",
+      (it) => it === layout.aside,
+      () => queue.remove(),
+    );
+    expect(await problemsOf(removed)).toEqual([]);
+  });
+
+  test("a reason just made, without its letter, is no finding", async ({ queue }) => {
+    await rejectOne(queue);
+    const path = reasonIn(queue);
+    fs.rmSync(path.slice(0, -".reason".length));
+    expect(await problemsOf(queue)).toEqual([]);
+    const ago = Date.now() / 1000 - 120;
+    fs.utimesSync(path, ago, ago);
+    expect(await problemsOf(queue)).toEqual(["a reason without its dead letter"]);
+  });
+});
+
+describe("many that are there twice", () => {
+  test("each other one a dead letter: cut at one look", async ({ dir, queue }) => {
+    const lines = Array.from({ length: 240 }, (_, index) => `line ${String(index).padStart(3)}`);
+    const path = await putLines(queue, lines);
+    const { dead } = queue.room.layout;
+    for (let first = 0; first < 240; first += 2) {
+      const slice = partOf(sliceOf(path), first, 1, first * 9, 9);
+      fs.linkSync(path, `${dead}/${formatSlice(slice)}`);
+      fs.writeFileSync(`${dead}/${formatSlice(slice)}.reason`, '{"reason":"x","atMs":1}');
+    }
+    const fresh = (await openSpool({ dir })).queue("jobs");
+    const found = await repair(fresh);
+    expect(found).toHaveLength(1);
+    expect(found[0]!.repair).toMatch(/^messages 0 set aside as .* 119 more parts; the rest waits/);
+    expect(await drain(fresh)).toEqual(lines.filter((_, index) => index % 2 === 1));
+  });
+
+  test("so many names of one message: one finding each", async ({ queue }) => {
+    const path = await putLines(queue, TEN);
+    for (let visibleMs = 1; visibleMs <= 300; visibleMs++) {
+      fs.linkSync(path, `${dirname(path)}/${formatSlice({ ...sliceOf(path), visibleMs })}`);
+    }
+    const problems = await problemsOf(queue);
+    expect(problems.filter((problem) => problem.startsWith("holds messages"))).toHaveLength(300);
   });
 });

@@ -5,11 +5,12 @@ import type { FileSystem } from "../../src/disk/file-system.ts";
 import type { Processes } from "../../src/disk/processes.ts";
 import { fromErrno, SpoolError } from "../../src/errors.ts";
 import type { SpoolErrorCode } from "../../src/errors.ts";
+import type { LeaseStyle } from "../../src/queue/lease.ts";
 import type { Message } from "../../src/queue/message.ts";
 import { openSpool } from "../../src/spool.ts";
 import type { Spool } from "../../src/spool.ts";
 import type { Chance } from "./disk.ts";
-import type { Handing, History, How, Sent, Settling } from "./history.ts";
+import type { Handing, History, Hold, How, Sent, Settling } from "./history.ts";
 import type { Machine } from "./machine.ts";
 
 // Loaded now: a simulated process has no time for a real disk.
@@ -32,6 +33,8 @@ export interface ActorParts {
   readonly random: Chance;
   /** Receipts that were handed out, and by which anybody may settle. */
   readonly receipts: { readonly text: string; readonly handing: Handing }[];
+  /** It hands out receipts at the end, as `take --lease` does, and not one by one. */
+  readonly isOrderly: boolean;
 }
 
 export class Actor {
@@ -41,6 +44,7 @@ export class Actor {
   readonly random: Chance;
   readonly receipts: ActorParts["receipts"];
   readonly fs: FileSystem;
+  readonly isOrderly: boolean;
   readonly #parts: ActorParts;
   #spool: Spool | undefined;
 
@@ -51,6 +55,7 @@ export class Actor {
     this.history = parts.history;
     this.random = parts.random;
     this.receipts = parts.receipts;
+    this.isOrderly = parts.isOrderly;
     this.fs = parts.machine.fileSystem(parts.name);
   }
 
@@ -76,6 +81,10 @@ export class Actor {
       dir: "/spool",
       parts: { fs: this.fs, processes, random, clock },
     });
+  }
+
+  get nowMs(): number {
+    return this.machine.time.nowMs;
   }
 
   /** A number from 0 to below `limit`. */
@@ -113,7 +122,10 @@ export class Actor {
       told = await act();
     } catch (thrown) {
       const error = fromErrno(thrown);
-      if (!(error instanceof SpoolError) || !codes.includes(error.code)) throw thrown;
+      if (!(error instanceof SpoolError)) throw thrown;
+      // Who was stopped for more than a day gives up: how much came of it is not told.
+      const isLate = error.message.includes("took longer than a day");
+      if (!codes.includes(error.code) && !isLate) throw thrown;
       told = error.code;
     }
     if (this.machine.isDead(this.name)) return new Promise(() => {});
@@ -130,15 +142,28 @@ export class Actor {
       key: undefined,
       began: call,
       call,
+      process: this.name,
+      beganMs: this.nowMs,
       ...more,
     }));
     this.history.sent.push(...sent);
     return sent;
   }
 
+  /** A consumer begins. */
+  holding(place: string, style: LeaseStyle, ttlMs: number, since = this.history.now): Hold {
+    const { name: process, nowMs: sinceMs } = this;
+    const isLoose = style === "handed out" && !this.isOrderly;
+    const hold: Hold = { place, process, style, ttlMs, since, sinceMs, extensions: [], isLoose };
+    this.history.holds.push(hold);
+    return hold;
+  }
+
   /** A consumer has this message now. */
-  async handed(message: Message, since: number): Promise<Handing> {
+  async handed(message: Message, hold: Hold): Promise<Handing> {
     const at = this.history.step();
+    const atMs = this.nowMs;
+    const isAlone = (message.held.slice?.count ?? 1) === 1;
     const body = (await message.body()).toString();
     const handing: Handing = {
       place: message.queue,
@@ -146,8 +171,12 @@ export class Actor {
       replay: message.held.slice?.replay,
       id: message.id,
       process: this.name,
-      since,
+      since: hold.since,
       at,
+      atMs,
+      attempt: message.attempt,
+      isAlone,
+      hold,
       settlings: [],
     };
     if (!this.machine.isDead(this.name)) this.history.handings.push(handing);
@@ -159,6 +188,7 @@ export class Actor {
     handing.settlings.push(settling);
     const told = await this.told(act, "LEASE_LOST", "NO_QUEUE", "IO");
     settling.ended = this.history.step();
+    settling.endedMs = this.nowMs;
     settling.result = told ?? "ok";
   }
 }

@@ -1,86 +1,8 @@
 /** Goal: the checker sees each kind of wrong. Method: histories made by hand, each with one fault. */
 import { expect, test } from "vitest";
 
-import { check } from "./check.ts";
-import type { Found } from "./check.ts";
-import { History, QUEUE, SPARE, TOPIC } from "./history.ts";
-import type { Handing, How, Sent, Subscription } from "./history.ts";
-
-const ALL = `${TOPIC}/all`;
-const ERRORS = `${TOPIC}/errors`;
-
-class Story {
-  readonly history = new History();
-  readonly left = new Map<string, Found[]>([
-    [QUEUE, []],
-    [SPARE, []],
-    [ALL, []],
-    [ERRORS, []],
-  ]);
-
-  constructor() {
-    this.subscribe(ALL);
-    this.subscribe(ERRORS, { level: "error" });
-  }
-
-  subscribe(name: string, more: Partial<Subscription> = {}): void {
-    const began = this.history.step();
-    const made = this.history.step();
-    const subscription: Subscription = {
-      name,
-      level: undefined,
-      from: "now",
-      began,
-      made,
-      ...more,
-    };
-    this.history.subscriptions.push(subscription);
-  }
-
-  send(to: string, body: string, more: Partial<Sent> = {}): Sent {
-    const call = this.history.step();
-    const sent: Sent = {
-      body,
-      to,
-      level: "info",
-      key: undefined,
-      began: call,
-      call,
-      ended: this.history.step(),
-      result: "ok",
-      ...more,
-    };
-    this.history.sent.push(sent);
-    return sent;
-  }
-
-  keep(place: string, ...bodies: string[]): void {
-    const found = bodies.map((body) => ({ body, replay: undefined, id: body }));
-    this.left.get(place)!.push(...found);
-  }
-
-  hand(place: string, body: string, process = "p1", since = this.history.step()): Handing {
-    const at = this.history.step();
-    const handing = { place, body, replay: undefined, id: body, process, since, at, settlings: [] };
-    this.history.handings.push(handing);
-    return handing;
-  }
-
-  settle(handing: Handing, how: How, result: "ok" | "LEASE_LOST" = "ok"): void {
-    const began = this.history.step();
-    handing.settlings.push({ how, began, ended: this.history.step(), result });
-  }
-
-  check(): void {
-    check(this.history, this.left);
-  }
-}
-
-const wrong = (tell: (story: Story) => void, what: RegExp): void => {
-  const story = new Story();
-  tell(story);
-  expect(() => story.check()).toThrow(what);
-};
+import { QUEUE, SPARE, TOPIC } from "./history.ts";
+import { ALL, ERRORS, Story, wrong } from "./story.ts";
 
 test("a story in which nothing is wrong", () => {
   const story = new Story();
@@ -112,7 +34,62 @@ test("a power cut may undo an ack", () => {
   story.check();
 });
 
+test("a power cut may undo a redrive, and leave the reason removed", () => {
+  const story = new Story();
+  const { history } = story;
+  history.reasons.push({ place: QUEUE, letter: "5-", reason: "unknown: …" });
+  history.redrives.push({ process: "p1", began: history.step() });
+  expect(() => story.check()).toThrow(/no reason/);
+  history.cuts.push(history.step());
+  story.check();
+});
+
+test("a key is free again after its window", () => {
+  const story = new Story();
+  story.history.dedupWindowMs = 60_000;
+  story.send(QUEUE, "a", { key: "k", id: "1" });
+  story.pass(60_001);
+  story.send(QUEUE, "b", { key: "k", id: "2" });
+  story.keep(QUEUE, "a", "b");
+  story.check();
+  story.pass(30_000);
+  story.send(QUEUE, "c", { key: "k", id: "3", result: "duplicate" });
+  expect(() => story.check()).toThrow(/one key, told of as 2/);
+});
+
 test.each<[string, (story: Story) => void, RegExp]>([
+  [
+    "settings of before",
+    (story) => {
+      story.configure(QUEUE, 1, { isMake: true });
+      story.configure(QUEUE, 2);
+      story.history.foundSettings = new Map([[QUEUE, 1]]);
+    },
+    /jobs is set to 1/,
+  ],
+  [
+    "settings made anew",
+    (story) => {
+      story.configure("q1", 1, { isMake: true });
+      story.configure("q1", 2, { isMake: true });
+      story.history.foundSettings = new Map([["q1", 2]]);
+    },
+    /q1 is set to 2/,
+  ],
+  [
+    "a queue that is gone",
+    (story) => {
+      story.configure("q1", 1, { isMake: true });
+      story.history.foundSettings = new Map();
+    },
+    /q1 is gone/,
+  ],
+  [
+    "a dead letter without its reason",
+    ({ history }) =>
+      void history.reasons.push({ place: QUEUE, letter: "5-", reason: "unknown: …" }),
+    /has no reason/,
+  ],
   ["lost", (story) => void story.send(QUEUE, "a"), /put as .* lost/],
   [
     "lost after it was delivered, and its ack refused",

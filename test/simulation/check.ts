@@ -6,6 +6,13 @@ import assert from "node:assert/strict";
 
 import { QUEUE, SPARE, TOPIC } from "./history.ts";
 import type { Handing, History, Sent, Subscription } from "./history.ts";
+import { checkAttempts } from "./attempts-check.ts";
+import type { Delivery } from "./attempts-check.ts";
+import { checkKeys } from "./keys-check.ts";
+import type { Known } from "./keys-check.ts";
+import { checkLeases } from "./leases-check.ts";
+import { checkSettings } from "./settings-check.ts";
+import { shown } from "./shown.ts";
 
 /** What the last process found: the messages of each queue and subscription. */
 export type Left = ReadonlyMap<string, readonly Found[]>;
@@ -14,6 +21,8 @@ export interface Found {
   readonly body: string;
   readonly replay: string | undefined;
   readonly id: string;
+  /** Not of what was a dead letter. */
+  readonly delivery?: Delivery | undefined;
 }
 
 export function check(history: History, left: Left): void {
@@ -48,12 +57,18 @@ class Checker {
     for (const key of new Set([...this.#handings.keys(), ...this.#found.keys()]))
       this.#oneOwner(key);
     for (const sent of this.#history.sent) {
-      if (sent.to === QUEUE) this.#inQueue(sent);
-      else this.#inSubscriptions(sent);
+      if (sent.to === TOPIC) this.#inSubscriptions(sent);
+      else this.#inQueue(sent);
     }
     this.#batches();
-    this.#keys();
     this.#replays();
+    checkKeys(this.#history, (sent) => this.#knownOf(sent));
+    checkLeases(this.#history, this.#handings);
+    const last = [...this.#found].flatMap(([key, [found]]): [string, Delivery][] =>
+      found?.delivery === undefined ? [] : [[key, found.delivery]],
+    );
+    checkAttempts(this.#history, this.#handings, new Map(last));
+    checkSettings(this.#history);
   }
 
   /** Nothing is delivered that nobody sent, and nothing elsewhere than it was sent to. */
@@ -233,25 +248,13 @@ class Checker {
     }
   }
 
-  /** What has a key is there once, and every call with that key is told its id. */
-  #keys(): void {
-    if (this.#history.isTimeStrange) return;
-    const keyed = this.#history.sent.filter(({ key }) => key !== undefined);
-    for (const same of Map.groupBy(keyed, ({ to, key }) => `${to} ${key}`).values()) {
-      const ids = new Set(same.flatMap(({ id }) => id ?? []));
-      const told = same.map(({ body, result, id }) => `${shown(body)}: ${result} ${id}`).join("; ");
-      assert.ok(ids.size <= 1, `one key, told of as ${ids.size} messages: ${told}`);
-      const there = same.filter((sent) => {
-        const isQueue = sent.to === QUEUE;
-        const places = isQueue ? [QUEUE] : this.#history.subscriptions.map(({ name }) => name);
-        return places.some((place) => this.#isDelivered(sent, `${place}\n${sent.body}`));
-      });
-      const stories = there.map(
-        ({ body, to }) => `${shown(body)}: ${this.#story(`${to}\n${body}`)}`,
-      );
-      const twice = `one key, delivered ${there.length} times: ${told}; ${stories.join("; ")}`;
-      assert.ok(there.length <= 1, twice);
-    }
+  #knownOf(sent: Sent): Known {
+    const { to, body } = sent;
+    const places = to === TOPIC ? this.#history.subscriptions.map(({ name }) => name) : [QUEUE];
+    return {
+      isDelivered: places.some((place) => this.#isDelivered(sent, `${place}\n${body}`)),
+      story: places.map((place) => this.#story(`${place}\n${body}`)).join("; "),
+    };
   }
 
   /** A replay brings all of what was published before it and kept, or nothing. */
@@ -287,9 +290,4 @@ class Checker {
 function add<T>(map: Map<string, T[]>, key: string, one: T): void {
   const known = map.get(key) ?? [];
   if (known.push(one) === 1) map.set(key, known);
-}
-
-function shown(text: string): string {
-  const line = text.replaceAll("\n", " ");
-  return line.length > 60 ? `${line.slice(0, 60)}…` : line;
 }

@@ -288,11 +288,11 @@ export class SimulatedDisk {
 
   #link(from: Slot, to: Slot, path: string): Half<void> {
     const inode = this.#at(from, "link", path);
-    if (inode.kind === "directory") fail("EPERM", "link", path);
     return () => {
       // The last name of it went meanwhile: there is nothing to link any more.
       if (inode.links === 0 || to.directory.isRemoved) fail("ENOENT", "link", path);
       if (to.directory.entries.has(to.name)) fail("EEXIST", "link", path);
+      if (inode.kind === "directory") fail("EPERM", "link", path);
       if (inode.links >= this.#maxLinks) fail("EMLINK", "link", path);
       inode.links++;
       this.#do({ writes: [{ ...to, inode }], reads: [from], inode });

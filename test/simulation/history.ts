@@ -3,6 +3,7 @@
  * and what is left in the end. `step` is the order in which things happened.
  */
 import type { SpoolErrorCode } from "../../src/errors.ts";
+import type { LeaseStyle } from "../../src/queue/lease.ts";
 
 export const QUEUE = "jobs";
 export const SPARE = "spare";
@@ -21,7 +22,11 @@ export interface Sent {
   readonly began: number;
   /** Of all that were sent by one call: a batch is all or none. */
   readonly call: number;
+  readonly process: string;
+  /** In true time, as `endedMs`. */
+  readonly beganMs: number;
   ended?: number;
+  endedMs?: number;
   /** Undefined where its process died before it was told. */
   result?: "ok" | "duplicate" | SpoolErrorCode | undefined;
   /** What it was told as the message's id. */
@@ -34,7 +39,66 @@ export interface Settling {
   readonly how: How;
   readonly began: number;
   ended?: number;
+  endedMs?: number;
   result?: "ok" | SpoolErrorCode;
+}
+
+/** A time to live that was set anew, from `beganMs` on. */
+export interface Extension {
+  readonly process: string;
+  readonly beganMs: number;
+  readonly forMs: number;
+  /** When it was told that it worked. */
+  endedMs?: number;
+}
+
+/** What a consumer holds its messages by. */
+export interface Hold {
+  readonly place: string;
+  readonly process: string;
+  readonly style: LeaseStyle;
+  readonly ttlMs: number;
+  /** When its consumer began: its lease is younger. */
+  readonly since: number;
+  readonly sinceMs: number;
+  readonly extensions: Extension[];
+  /** Its consumer left messages in it and then went on, which gives the last one back. */
+  readonly isLoose: boolean;
+  /** When its consumer began to close. */
+  endedMs?: number;
+}
+
+/** A consumer was told that its lease is lost, where it asked for more. */
+export interface Loss {
+  readonly hold: Hold;
+  readonly at: number;
+  readonly atMs: number;
+}
+
+/** What became of a process. */
+export interface Life {
+  readonly end: number;
+  readonly endMs: number;
+  /** The longest time that it wanted to go on and could not: stopped, or others were faster. */
+  readonly longestWaitMs: number;
+}
+
+/** Somebody makes a queue with a setting, or changes that; each value is used once. */
+export interface Configured {
+  readonly place: string;
+  readonly value: number;
+  /** A queue that is there already keeps what it has. */
+  readonly isMake: boolean;
+  readonly process: string;
+  readonly began: number;
+  ended?: number;
+  result?: "ok" | SpoolErrorCode;
+}
+
+export interface Redrive {
+  readonly process: string;
+  readonly began: number;
+  ended?: number;
 }
 
 /** A consumer was handed a message. */
@@ -49,6 +113,12 @@ export interface Handing {
   /** When its consumer began: whatever it holds was claimed later. */
   readonly since: number;
   readonly at: number;
+  readonly atMs: number;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** No other message was claimed with it. */
+  readonly isAlone: boolean;
+  readonly hold: Hold;
   readonly settlings: Settling[];
 }
 
@@ -78,6 +148,27 @@ export class History {
   readonly replays: Replay[] = [];
   /** When the power went. */
   readonly cuts: number[] = [];
+  readonly holds: Hold[] = [];
+  readonly losses: Loss[] = [];
+  readonly lives = new Map<string, Life>();
+  readonly redrives: Redrive[] = [];
+  readonly configured: Configured[] = [];
+  /** What was found of that in the end; undefined for a place that was not looked at. */
+  foundSettings: ReadonlyMap<string, number> | undefined;
+  /** Of all dead letters in the end. */
+  readonly reasons: { readonly place: string; readonly letter: string; readonly reason: string }[] =
+    [];
+  /** Places with a limit of attempts. */
+  readonly maxAttempts = new Map<string, number>();
+  /** When the disk's clock jumped, in true time. */
+  readonly jumpsMs: number[] = [];
+  /** What the disk's clock counts in. */
+  tickMs = 1;
+  /** Of the queues that are there from the start; that of the others is longer. */
+  leaseMs = 30_000;
+  dedupWindowMs = Number.POSITIVE_INFINITY;
+  /** A shared disk has lost replies. */
+  isReplyLost = false;
   /** When the disk's clock jumped, or somebody slept for long: times prove nothing any more. */
   isTimeStrange = false;
   #step = 0;
@@ -85,6 +176,11 @@ export class History {
 
   step(): number {
     return ++this.#step;
+  }
+
+  /** The last step. */
+  get now(): number {
+    return this.#step;
   }
 
   name(): string {

@@ -1,9 +1,7 @@
 /** What simulated processes do: every act of the library, and of the verbs that are made of it. */
 import { SpoolError } from "../../src/errors.ts";
-import type { SpoolErrorCode } from "../../src/errors.ts";
 import type { LeaseStyle } from "../../src/queue/lease.ts";
 import type { Message } from "../../src/queue/message.ts";
-import { ignore, syncDirectory, writeAll } from "../../src/disk/durable.ts";
 import type { Queue } from "../../src/queue/queue.ts";
 import { parseReceipt } from "../../src/queue/receipt.ts";
 import { settle, settleByReceipt, extendByReceipt } from "../../src/queue/settle.ts";
@@ -12,103 +10,18 @@ import { Slot } from "../../src/queue/slot.ts";
 import { statsOf } from "../../src/stats/queue-stats.ts";
 import type { Actor } from "./actor.ts";
 import { PATTERN, QUEUE, SPARE, TOPIC } from "./history.ts";
-import type { Handing, Level, Sent, Subscription } from "./history.ts";
+import type { Extension, Handing, Hold, Redrive, Subscription } from "./history.ts";
+import { drop, publish, publishLines, put, putLines } from "./send-jobs.ts";
+
+/** It is there, with what settings have by default. */
+export function noteMade(actor: Actor, place: string): void {
+  const { now } = actor.history;
+  const value = place === TOPIC ? 0 : DEFAULT_SETTINGS.backoffCapMs;
+  const call = { place, value, isMake: true, process: actor.name, began: now, ended: now };
+  actor.history.configured.push({ ...call, result: "ok" });
+}
 
 export type Job = (actor: Actor) => Promise<void>;
-
-const LEVELS: readonly Level[] = ["error", "info"];
-
-/** All that a put or publish may say, with nothing having come of it. */
-const REFUSALS: readonly SpoolErrorCode[] = ["TRY_AGAIN"];
-
-function told(actor: Actor, sent: Sent, outcome: unknown): void {
-  sent.ended = actor.history.step();
-  if (typeof outcome === "string") sent.result = outcome as SpoolErrorCode;
-  else {
-    const { id, duplicate } = outcome as { id?: string; duplicate?: boolean };
-    sent.result = duplicate === true ? "duplicate" : "ok";
-    if (id !== undefined) sent.id = id;
-  }
-}
-
-function putOptions(actor: Actor): { priority?: number; delayMs?: number } {
-  return {
-    ...(actor.random() < 0.2 ? { priority: actor.upTo(10) } : {}),
-    ...(actor.random() < 0.2 ? { delayMs: actor.upTo(3000) } : {}),
-  };
-}
-
-/** One message, several in flight at once, or one with a key. */
-async function put(actor: Actor): Promise<void> {
-  const queue = actor.spool.queue(QUEUE);
-  const one = async (): Promise<void> => {
-    const key = actor.random() < 0.3 ? `k${actor.upTo(3)}` : undefined;
-    const [sent] = actor.sending(QUEUE, [actor.body()], { key });
-    const options = { ...putOptions(actor), ...(key === undefined ? {} : { dedupKey: key }) };
-    const outcome = await actor.told(() => queue.put(sent!.body, options), ...REFUSALS);
-    told(actor, sent!, outcome);
-  };
-  const count = actor.random() < 0.3 ? 2 + actor.upTo(4) : 1;
-  await Promise.all(Array.from({ length: count }, one));
-}
-
-async function* lines(actor: Actor, sent: readonly Sent[]): AsyncGenerator<Uint8Array> {
-  for (const { body } of sent) {
-    yield Buffer.from(`${body}\n`);
-    if (actor.random() < 0.1) await actor.sleep(actor.upTo(300));
-  }
-}
-
-async function putLines(actor: Actor): Promise<void> {
-  const bodies = Array.from({ length: 1 + actor.upTo(12) }, () => actor.body());
-  const sent = actor.sending(QUEUE, bodies);
-  const putter = actor.spool.queue(QUEUE).putMany({ batchMessages: 1 + actor.upTo(8) });
-  const outcome = await actor.told(() => putter.run(lines(actor, sent)));
-  for (const one of sent) told(actor, one, outcome);
-}
-
-/** A program that knows nothing of spools renames a file into the drop box. */
-async function drop(actor: Actor): Promise<void> {
-  const [sent] = actor.sending(QUEUE, [actor.body()]);
-  const name = `${sent!.call}`;
-  const { fs } = actor;
-  const outside = `/outside/${name}`;
-  const inside = `/spool/queues/${QUEUE}/drop/${name}`;
-  const fd = await fs.open(outside, "create");
-  await writeAll(fs, fd, Buffer.from(sent!.body), 0);
-  await fs.sync(fd);
-  // Not there any more: it worked, and its reply was lost.
-  await ignore(() => fs.rename(outside, inside), "ENOENT");
-  await fs.sync(fd);
-  await fs.close(fd);
-  await syncDirectory(fs, `/spool/queues/${QUEUE}/drop`);
-  told(actor, sent!, {});
-}
-
-async function publish(actor: Actor): Promise<void> {
-  const topic = await actor.spool.topic(TOPIC);
-  const one = async (): Promise<void> => {
-    const level = actor.pick(LEVELS);
-    const key = actor.random() < 0.25 ? `t${actor.upTo(3)}` : undefined;
-    const [sent] = actor.sending(TOPIC, [actor.body()], { level, key });
-    const options = { headers: { level }, ...(key === undefined ? {} : { dedupKey: key }) };
-    const outcome = await actor.told(() => topic.publish(sent!.body, options), ...REFUSALS);
-    told(actor, sent!, outcome);
-  };
-  const count = actor.random() < 0.3 ? 2 + actor.upTo(3) : 1;
-  await Promise.all(Array.from({ length: count }, one));
-}
-
-async function publishLines(actor: Actor): Promise<void> {
-  const topic = await actor.spool.topic(TOPIC);
-  const level = actor.pick(LEVELS);
-  const bodies = Array.from({ length: 1 + actor.upTo(6) }, () => actor.body());
-  const sent = actor.sending(TOPIC, bodies, { level });
-  const batchMessages = bodies.length;
-  const putter = topic.publishMany({ headers: { level }, batchMessages, lingerMs: 60_000 });
-  const outcome = await actor.told(() => putter.run(lines(actor, sent)), ...REFUSALS);
-  for (const one of sent) told(actor, one, outcome);
-}
 
 async function subscribe(actor: Actor): Promise<void> {
   const isPattern = actor.random() < 0.3;
@@ -130,8 +43,11 @@ async function subscribe(actor: Actor): Promise<void> {
     "TRY_AGAIN",
     "NO_QUEUE",
   );
-  if (typeof outcome === "number") subscription.made = history.step();
-  else subscription.closing = history.step();
+  if (typeof outcome === "number") {
+    noteMade(actor, subscription.name);
+    subscription.made = history.step();
+  }
+  if (subscription.made === undefined) subscription.closing = history.step();
 }
 
 async function unsubscribe(actor: Actor): Promise<void> {
@@ -157,7 +73,7 @@ async function replay(actor: Actor): Promise<void> {
   Object.assign(replayed, { ended: actor.history.step(), result });
 }
 
-async function settleOne(actor: Actor, handing: Handing, message: Message): Promise<void> {
+export async function settleOne(actor: Actor, handing: Handing, message: Message): Promise<void> {
   const chance = actor.random();
   if (chance < 0.7) await actor.settle(handing, "ack", () => message.ack());
   else if (chance < 0.85) {
@@ -171,19 +87,42 @@ async function takeFrom(actor: Actor, queue: Queue): Promise<void> {
   const style = actor.pick<LeaseStyle>(["brief", "beating", "handed out"]);
   const { leaseMs } = await queue.settings();
   const since = actor.history.step();
+  const hold = actor.holding(queue.name, style, leaseMs, since);
+  await noting(actor, hold, () => takeBy(actor, queue, hold));
+}
+
+/** Writes down that a consumer lost its lease while it did this. */
+export async function noting(actor: Actor, hold: Hold, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    if (error instanceof SpoolError && error.code === "LEASE_LOST") {
+      actor.history.losses.push({ hold, at: actor.history.now, atMs: actor.nowMs });
+    }
+    throw error;
+  }
+}
+
+async function takeBy(actor: Actor, queue: Queue, hold: Hold): Promise<void> {
+  const { style, ttlMs: leaseMs } = hold;
   const consumer = queue.consumer(style, { leaseMs });
   const want = 1 + actor.upTo(8);
   const slot = new Slot(consumer, queue.room, want);
   const unsettled: { readonly message: Message; readonly handing: Handing }[] = [];
+  const handedOut: typeof unsettled = [];
+  const handOut = async (message: Message, handing: Handing): Promise<void> => {
+    const text = await message.receipt();
+    actor.receipts.push({ text, handing });
+    await message.leave();
+  };
   for (let taken = 0; taken < want; taken++) {
     const message = await slot.next(want - taken);
     if (message === undefined) break;
-    const handing = await actor.handed(message, since);
+    const handing = await actor.handed(message, hold);
     if (actor.random() < 0.2) await actor.sleep(actor.upTo(leaseMs * 1.5));
     if (style === "handed out") {
-      const text = await message.receipt();
-      actor.receipts.push({ text, handing });
-      await message.leave();
+      if (actor.isOrderly) handedOut.push({ message, handing });
+      else await handOut(message, handing);
     } else if (actor.random() < 0.8) await settleOne(actor, handing, message);
     else unsettled.push({ message, handing });
   }
@@ -192,17 +131,19 @@ async function takeFrom(actor: Actor, queue: Queue): Promise<void> {
     if (message.isSettled) continue;
     await actor.settle(handing, "give back", () => message.giveBack());
   }
+  hold.endedMs = actor.nowMs;
   await slot.close();
+  for (const { message, handing } of handedOut) await handOut(message, handing);
   await (style === "handed out" ? consumer.leave() : consumer.close());
 }
 
-function anyPlace(actor: Actor): string {
+export function anyPlace(actor: Actor): string {
   const names = [QUEUE, QUEUE, SPARE, ...actor.history.openSubscriptions().map(({ name }) => name)];
   return actor.pick(names);
 }
 
 /** A consumer is told when its lease is lost, or its queue is gone. */
-async function quietly(actor: Actor, name: string, act: () => Promise<void>): Promise<void> {
+export async function quietly(actor: Actor, name: string, act: () => Promise<void>): Promise<void> {
   const isGoing = (): boolean =>
     actor.history.subscriptions.some((one) => one.name === name && one.closing !== undefined);
   try {
@@ -214,37 +155,47 @@ async function quietly(actor: Actor, name: string, act: () => Promise<void>): Pr
   }
 }
 
-async function take(actor: Actor): Promise<void> {
+export async function take(actor: Actor): Promise<void> {
   const name = anyPlace(actor);
   await quietly(actor, name, () => takeFrom(actor, actor.spool.queue(name)));
 }
 
 /** A worker's loop, until it is empty, with several handlers at once. */
-async function work(actor: Actor): Promise<void> {
+export async function work(actor: Actor): Promise<void> {
   const name = anyPlace(actor);
   const since = actor.history.step();
+  const hold = actor.holding(name, "beating", actor.history.leaseMs, since);
   const handler = async (message: Message): Promise<void> => {
-    const handing = await actor.handed(message, since);
+    const handing = await actor.handed(message, hold);
     if (actor.random() < 0.2) await actor.sleep(actor.upTo(3000));
-    if (actor.random() < 0.1) throw new Error("not now");
+    if (actor.random() < 0.1) {
+      // The worker does this, and is told what became of it.
+      handing.settlings.push({ how: "nack", began: actor.history.now });
+      throw new Error("not now");
+    }
     await settleOne(actor, handing, message);
     if (!message.isSettled) await actor.settle(handing, "ack", () => message.ack());
   };
   const options = { untilEmpty: true, concurrency: 1 + actor.upTo(3), maxMessages: 12 };
   await quietly(actor, name, async () => {
     await actor.spool.queue(name).work(handler, options);
+    hold.endedMs = actor.nowMs;
   });
 }
 
 /** Somebody who has a receipt: often late, often more than once. */
-async function byReceipt(actor: Actor): Promise<void> {
+export async function byReceipt(actor: Actor): Promise<void> {
   if (actor.receipts.length === 0) return;
   const { text, handing } = actor.pick(actor.receipts);
   const receipt = parseReceipt(text);
   const { room, buckets } = actor.spool.queue(receipt.queue);
   if (actor.random() < 0.2) {
-    const extend = (): Promise<void> => extendByReceipt(room, receipt, 5000);
-    await quietly(actor, receipt.queue, extend);
+    const extension: Extension = { process: actor.name, beganMs: actor.nowMs, forMs: 5000 };
+    handing.hold.extensions.push(extension);
+    await quietly(actor, receipt.queue, async () => {
+      await extendByReceipt(room, receipt, extension.forMs);
+      extension.endedMs = actor.nowMs;
+    });
   } else if (actor.random() < 0.6) {
     await actor.settle(handing, "ack", () =>
       settleByReceipt(room, buckets, receipt, (held, next) => held.ack(1, next)),
@@ -259,14 +210,19 @@ async function byReceipt(actor: Actor): Promise<void> {
 async function move(actor: Actor): Promise<void> {
   const [from, to] = actor.random() < 0.5 ? [QUEUE, SPARE] : [SPARE, QUEUE];
   const max = 1 + actor.upTo(10);
+  const hold = actor.holding(from, "brief", actor.history.leaseMs);
   await quietly(actor, from, async () => {
     await actor.spool.queue(from).moveTo(actor.spool.queue(to), { max });
+    hold.endedMs = actor.nowMs;
   });
 }
 
-async function redrive(actor: Actor): Promise<void> {
+export async function redrive(actor: Actor): Promise<void> {
   const queue = actor.spool.queue(QUEUE);
+  const redriven: Redrive = { process: actor.name, began: actor.history.now };
+  actor.history.redrives.push(redriven);
   await queue.moveTo(queue, { states: ["dead"] });
+  redriven.ended = actor.history.now;
 }
 
 /** `spool gc`. */

@@ -8,6 +8,8 @@
  */
 import type { FileSystem } from "../../src/disk/file-system.ts";
 import { hear } from "./bells.ts";
+import { NO_DANGERS } from "./dangers.ts";
+import type { Dangers, Pace } from "./dangers.ts";
 import type { Chance, Half, SimulatedDisk } from "./disk.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
@@ -29,43 +31,11 @@ const HALVED = new Set(["open", "rename", "link", "unlink", "mkdir", "rmdir", "l
 /** Calls that a network repeats when the reply got lost, with another answer then. */
 const REPEATED = new Set(["rename", "link", "unlink", "mkdir", "rmdir"]);
 
-/** What may happen, and how likely it is at each turn. */
-export interface Dangers {
-  readonly kill: number;
-  readonly stop: number;
-  readonly powerCut: number;
-  /** The disk's clock jumps, by up to an hour. */
-  readonly jump: number;
-  /** Of calls on a shared disk: done, and its reply lost. */
-  readonly lostReply: number;
-  /** That a call is taken in two halves. */
-  readonly halves: number;
-  /** The kernel writes something back. */
-  readonly writeBack: number;
-}
-
-export const NO_DANGERS: Dangers = {
-  kill: 0,
-  stop: 0,
-  powerCut: 0,
-  jump: 0,
-  lostReply: 0,
-  halves: 0,
-  writeBack: 0,
-};
-
-/** How the turns go. */
-export interface Pace {
-  /** The chance that after a turn another process goes on. */
-  readonly swap: number;
-  /** How long a call takes, in ms, about. */
-  readonly callMs: number;
-}
-
 interface Call {
   readonly process: string;
   readonly name: string;
   readonly path: string;
+  readonly sinceMs: number;
   readonly act: () => void;
 }
 
@@ -94,6 +64,9 @@ export class Machine {
   /** Told of each turn, for a trace. */
   onTurn: (line: string) => void = () => {};
   onPowerCut: () => void = () => {};
+  onJump: () => void = () => {};
+  /** Told of a process's end, and of the longest time that it waited for its turn. */
+  onEnd: (process: string, longestWaitMs: number) => void = () => {};
   #dangers = NO_DANGERS;
   readonly #random: Chance;
   #disk: SimulatedDisk | undefined;
@@ -101,6 +74,7 @@ export class Machine {
   readonly #running = new Set<string>();
   readonly #dead = new Set<string>();
   readonly #stoppedUntilMs = new Map<string, number>();
+  readonly #longestWaitMs = new Map<string, number>();
   #failure: unknown;
   #last = "";
 
@@ -165,7 +139,7 @@ export class Machine {
           reject(error);
         }
       };
-      this.#waiting.push({ process, name, path, act: take });
+      this.#waiting.push({ process, name, path, sinceMs: this.time.nowMs, act: take });
     });
   }
 
@@ -185,11 +159,23 @@ export class Machine {
   }
 
   #end(process: string): void {
+    for (const call of this.#waiting) {
+      if (call.process === process) this.#waited(process, call.sinceMs);
+    }
+    const timer = this.time.next((other) => other === process);
+    if (timer !== undefined) this.#waited(process, timer.atMs);
+    this.onEnd(process, this.#longestWaitMs.get(process) ?? 0);
     this.#running.delete(process);
     this.#stoppedUntilMs.delete(process);
     this.#dead.add(process);
     this.#waiting = this.#waiting.filter((call) => call.process !== process);
     this.time.forget(process);
+  }
+
+  /** It wanted to go on since then. */
+  #waited(process: string, sinceMs: number): void {
+    const longestMs = this.#longestWaitMs.get(process) ?? 0;
+    this.#longestWaitMs.set(process, Math.max(longestMs, this.time.nowMs - sinceMs));
   }
 
   kill(process: string): void {
@@ -241,6 +227,7 @@ export class Machine {
     if (this.#random() < jump) {
       this.counts.jumps++;
       this.diskSkewMs += (this.#random() - 0.5) * 2 * 3600_000 * this.#random() ** 3;
+      this.onJump();
       this.onTurn(`the disk's clock is off by ${Math.round(this.diskSkewMs)} ms`);
     }
     this.#take(call);
@@ -249,6 +236,7 @@ export class Machine {
 
   #take(call: Call): void {
     this.#waiting.splice(this.#waiting.indexOf(call), 1);
+    this.#waited(call.process, call.sinceMs);
     this.onTurn(`${call.process} ${call.name} ${call.path}`);
     call.act();
   }
@@ -259,6 +247,7 @@ export class Machine {
     const ms = spans[Math.floor(this.#random() * spans.length)]! * (0.5 + this.#random());
     this.counts.stops++;
     this.#stoppedUntilMs.set(process, this.time.nowMs + ms);
+    this.#waited(process, this.time.nowMs - ms);
     this.onTurn(`${process} is stopped for ${Math.round(ms)} ms`);
   }
 
@@ -273,6 +262,7 @@ export class Machine {
     if (timer !== undefined && timer.atMs <= this.time.nowMs && this.#random() < 0.5) {
       this.#last = timer.process;
       this.onTurn(`${timer.process} wakes up`);
+      this.#waited(timer.process, timer.atMs);
       this.time.fire(timer);
       return undefined;
     }

@@ -5,9 +5,7 @@
  */
 import assert from "node:assert/strict";
 
-import { Slot } from "../../src/queue/slot.ts";
 import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
-import type { Finding } from "../../src/queue/verify.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topic/settings.ts";
 import { chance } from "../helpers/model-chance.ts";
 import { Actor } from "./actor.ts";
@@ -15,12 +13,18 @@ import type { ActorParts, Host } from "./actor.ts";
 import { forgetWatchers } from "./bells.ts";
 import { check } from "./check.ts";
 import type { Found } from "./check.ts";
+import { drain, inspect } from "./conclude.ts";
 import { SimulatedDisk } from "./disk.ts";
 import type { Chance, CrashModel } from "./disk.ts";
-import { History, PATTERN, QUEUE, SPARE, TOPIC } from "./history.ts";
-import { JOBS, sweepAll } from "./jobs.ts";
-import { Machine, NO_DANGERS } from "./machine.ts";
-import type { Counts, Dangers } from "./machine.ts";
+import { History, QUEUE, SPARE, TOPIC } from "./history.ts";
+import { noteMade, sweepAll } from "./jobs.ts";
+import { NO_DANGERS } from "./dangers.ts";
+import type { Dangers } from "./dangers.ts";
+import { Machine } from "./machine.ts";
+import type { Counts } from "./machine.ts";
+import { readSettings } from "./settings-jobs.ts";
+import { variantOf } from "./variants.ts";
+import type { Variant } from "./variants.ts";
 
 interface Kind {
   readonly name: string;
@@ -74,20 +78,20 @@ class Run {
   readonly #kind: Kind;
   readonly #tickMs: number;
   readonly #dangers: Dangers;
+  readonly #variant: Variant;
   readonly #receipts: ActorParts["receipts"] = [];
-  readonly #warnings: string[] = [];
   #processes = 0;
 
   constructor({ seed, trace }: RunOptions) {
     const random = chance(seed);
     this.#random = random;
+    this.#variant = variantOf(seed);
     const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
     this.#kind = pick(KINDS);
-    this.#tickMs = pick([1, 4, 4, 1000]);
-    this.machine = new Machine(
-      { swap: pick([0.05, 0.3, 0.7]), callMs: pick([0.02, 0.3, 3]) },
-      random,
-    );
+    const tickMs = pick([1, 4, 4, 1000]);
+    this.#tickMs = this.#variant.tickMs ?? tickMs;
+    const pace = { swap: pick([0.05, 0.3, 0.7]), callMs: pick([0.02, 0.3, 3]) };
+    this.machine = new Machine(this.#variant.pace ?? pace, random);
     const { machine } = this;
     const now = (): number => machine.diskNowMs(this.#tickMs);
     const { model, type } = this.#kind;
@@ -101,6 +105,7 @@ class Run {
       this.#history.cuts.push(this.#history.step());
       for (const host of this.#hosts) host.boot++;
     };
+    this.#watch();
     if (trace !== undefined) machine.onTurn = trace;
     this.#hosts = (this.#kind.isShared ? ["h1", "h2"] : ["h1"]).map((name) => ({
       name,
@@ -115,7 +120,21 @@ class Run {
       lostReply: this.#kind.isShared ? pick([0, 0.01]) : 0,
       halves: pick([0, 0.3]),
       writeBack: pick([0, 0.01]),
+      ...this.#variant.dangers,
     };
+  }
+
+  /** For the checker: what explains that something was lost. */
+  #watch(): void {
+    const history = this.#history;
+    const { time } = this.machine;
+    history.tickMs = this.#tickMs;
+    history.dedupWindowMs = this.#variant.dedupWindowMs ?? history.dedupWindowMs;
+    this.machine.onJump = () => history.jumpsMs.push(time.nowMs);
+    this.machine.onEnd = (process, longestWaitMs) => {
+      history.lives.set(process, { end: history.now, endMs: time.nowMs, longestWaitMs });
+    };
+    time.skewMs = () => this.#variant.hostSkewMs;
   }
 
   /** The disk and what has happened, for the message of a run that fails. */
@@ -133,11 +152,14 @@ class Run {
       const processes = 1 + Math.floor(this.#random() * 4);
       for (let index = 0; index < processes; index++) this.#startOne();
       await machine.run(this.#dangers);
-      if (this.#random() < 0.2) machine.powerCut();
+      const isCut = this.#random() < 0.2 && this.#variant.dangers.powerCut !== 0;
+      if (isCut) machine.powerCut();
       const pauses = [0, 1000, 35_000, 3700_000, 2 * DAY_MS];
       machine.time.nowMs += pauses[Math.floor(this.#random() * pauses.length)]!;
+      this.#nearTheWindowsEnd();
     }
     this.#history.isTimeStrange = machine.counts.jumps > 0;
+    this.#history.isReplyLost = machine.counts.lostReplies > 0;
     const left = await this.#conclude();
     check(this.#history, left);
     return {
@@ -145,6 +167,15 @@ class Run {
       counts: machine.counts,
       messages: this.#history.sent.length,
     };
+  }
+
+  /** Where keys are forgotten soon: what comes next is often on both sides of such an instant. */
+  #nearTheWindowsEnd(): void {
+    const { dedupWindowMs: windowMs } = this.#variant;
+    if (windowMs === undefined || this.#random() < 0.5) return;
+    const { time } = this.machine;
+    const nextMs = Math.ceil(time.nowMs / windowMs) * windowMs;
+    time.nowMs = Math.max(time.nowMs, nextMs - this.#random() * 1000);
   }
 
   #actor(): Actor {
@@ -158,12 +189,13 @@ class Run {
       history: this.#history,
       random: this.#random,
       receipts: this.#receipts,
+      isOrderly: this.#variant.isOrderly,
     });
   }
 
   #startOne(): void {
     const actor = this.#actor();
-    const jobs = Array.from({ length: 1 + actor.upTo(6) }, () => actor.pick(JOBS));
+    const jobs = Array.from({ length: 1 + actor.upTo(6) }, () => actor.pick(this.#variant.jobs));
     this.machine.start(actor.name, async () => {
       await actor.open();
       for (const job of jobs) {
@@ -190,13 +222,17 @@ class Run {
       leaseMs: actor.pick([2000, 5000, 30_000]),
       maxAttempts: actor.pick([0, 2, 5]),
       backoffBaseMs: actor.pick([0, 1000]),
-      dedupWindowMs: DEDUP_WINDOW_MS,
+      dedupWindowMs: this.#variant.dedupWindowMs ?? DEDUP_WINDOW_MS,
+      ...this.#variant.settings,
     };
+    const { leaseMs, maxAttempts, dedupWindowMs } = settings;
+    history.leaseMs = leaseMs;
+    for (const place of [QUEUE, SPARE]) history.maxAttempts.set(place, maxAttempts);
     await spool.queue(QUEUE).create(settings);
     await spool.queue(SPARE).create(settings);
     const topic = await spool.topic(TOPIC);
     const retentionMs = Number.POSITIVE_INFINITY;
-    await topic.create({ ...DEFAULT_TOPIC_SETTINGS, retentionMs, dedupWindowMs: DEDUP_WINDOW_MS });
+    await topic.create({ ...DEFAULT_TOPIC_SETTINGS, retentionMs, dedupWindowMs });
     for (const [own, level] of [["all"], ["errors", "error"]] as const) {
       const filter = level === undefined ? "" : `level=${level}`;
       await topic.subscribe(own, { settings: { ...settings, maxAttempts: 0, filter } });
@@ -204,6 +240,8 @@ class Run {
       const name = `${TOPIC}/${own}`;
       history.subscriptions.push({ name, level, from: "now", began: made, made });
     }
+    const places = history.subscriptions.map(({ name }) => name);
+    for (const place of [QUEUE, SPARE, TOPIC, ...places]) noteMade(actor, place);
     // A machine that has run for a while has written this back.
     for (const path of ["/", "/spool", "/outside"]) {
       const fd = await fs.open(path, "directory");
@@ -225,77 +263,27 @@ class Run {
       await this.#alone(NO_DANGERS, sweepAll);
       machine.time.nowMs += 3 * DAY_MS;
     }
+    if (this.#variant.isRead) await this.#alone(NO_DANGERS, readSettings);
     await this.#alone(NO_DANGERS, async (actor) => {
-      if (isSweptFirst) await this.#inspect(actor);
+      if (isSweptFirst) await inspect(actor);
       const { spool } = actor;
       for (const name of [...(await spool.queueNames()), ...(await spool.subscriptionNames())]) {
         const found: Found[] = [];
         left.set(name, found);
-        await this.#drain(actor, name, found);
+        await drain(actor, name, found, true);
         const queue = spool.queue(name);
         await queue.moveTo(queue, { states: ["dead"] });
         // The disk's clock may tick in seconds: what comes back now may be visible a little later.
         await actor.sleep(5000);
-        await this.#drain(actor, name, found);
+        await drain(actor, name, found, false);
       }
       await sweepAll(actor);
     });
     machine.time.nowMs += 3 * DAY_MS;
     await this.#alone(NO_DANGERS, sweepAll);
-    await this.#alone(NO_DANGERS, (actor) => this.#inspect(actor));
+    await this.#alone(NO_DANGERS, (actor) => inspect(actor));
     const gone = this.#history.openSubscriptions().filter(({ name }) => !left.has(name));
     assert.deepEqual(gone, [], "a subscription is gone");
     return left;
-  }
-
-  async #drain(actor: Actor, name: string, found: Found[]): Promise<void> {
-    const queue = actor.spool.queue(name);
-    const warn = (line: string): void => void this.#warnings.push(line);
-    const consumer = queue.consumer("brief", { warn });
-    const slot = new Slot(consumer, queue.room, 4);
-    for (let message = await slot.next(); message; message = await slot.next()) {
-      const body = (await message.body()).toString();
-      found.push({ body, replay: message.held.slice?.replay, id: message.id });
-      await message.ack();
-    }
-    await slot.close();
-    await consumer.close();
-    // A message that nobody was promised may be torn by a power cut. Nothing else may be damaged.
-    if (this.#history.cuts.length === 0) assert.deepEqual(this.#warnings, []);
-  }
-
-  /** After recovery nothing is left over, and nothing is wrong. */
-  async #inspect(actor: Actor): Promise<void> {
-    const { spool, fs } = actor;
-    const findings: Finding[] = [];
-    const queues = [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
-    for (const name of queues) {
-      findings.push(...(await spool.queue(name).verify()).findings);
-      const { root } = spool.queue(name).room.layout;
-      for (const part of ["tmp", "leases", "reclaim", "aside", "incoming"]) {
-        if (part === "incoming" && !name.includes("/")) continue;
-        for (const stray of await fs.list(`${root}/${part}`)) {
-          findings.push({ path: `${root}/${part}/${stray}`, problem: "is left over" });
-        }
-      }
-    }
-    const topics = [TOPIC, ...(await spool.patternNames())];
-    for (const name of topics) {
-      findings.push(...(await (await spool.topic(name)).verify()).findings);
-      const root = `/spool/topics/${name === PATTERN ? "logs.+" : name}`;
-      for (const part of ["tmp", "staging", "committed", "aborted", "filling", "aside"]) {
-        for (const stray of await actor.listed(`${root}/${part}`)) {
-          findings.push({ path: `${root}/${part}/${stray}`, problem: "is left over" });
-        }
-      }
-    }
-    // What was torn by a power cut is a dead letter once somebody has met it.
-    const isTorn = ({ path, problem }: Finding): boolean =>
-      this.#history.cuts.length > 0 && /\/(ready|dead)\//.test(path) && problem !== "is left over";
-    assert.deepEqual(
-      findings.filter((finding) => !isTorn(finding)),
-      [],
-      "something is left",
-    );
   }
 }

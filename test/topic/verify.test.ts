@@ -12,6 +12,11 @@ import { describe, expect } from "vitest";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topic/settings.ts";
 import type { Topic } from "../../src/topic/topic.ts";
 import { test as base } from "../helpers/fixtures.ts";
+import { openSpool, openToRepair } from "../../src/spool.ts";
+import { verifySpool } from "../../src/topic/verify-spool.ts";
+import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
+import { CrashingFileSystem } from "../helpers/crashing-file-system.ts";
+import type { Spool } from "../../src/spool.ts";
 import { DEAD_PROCESS, pathsIn, slicesIn } from "../hostile/tree.ts";
 import { drain } from "./fixture.ts";
 
@@ -107,5 +112,74 @@ describe("the log", () => {
     await logs.sweep();
     expect((await logs.settings()).retentionMs).toBe(Number.POSITIVE_INFINITY);
     expect(slicesIn(`${root}/log`)).toHaveLength(1);
+  });
+});
+
+/** The same spool for a verify that stands still once, before this directory is listed, while `act` is done. */
+async function meeting(dir: string, path: string, act: () => Promise<unknown>): Promise<Spool> {
+  const below = new CrashingFileSystem(new NodeFileSystem());
+  const spool = await openSpool({ dir, parts: { fs: below } });
+  let isArmed = true;
+  below.arm((_, name, it) => {
+    if (!isArmed || name !== "list" || it !== path) return undefined;
+    isArmed = false;
+    return (async () => void (await act()))();
+  });
+  return spool;
+}
+
+describe("beside the living", () => {
+  test("a queue that came in an old empty directory stays", async ({ dir, spool }) => {
+    const path = `${dir}/queues/later`;
+    fs.mkdirSync(path, { recursive: true });
+    fs.utimesSync(path, 1000, 1000);
+    const late = await meeting(dir, `${dir}/topics`, () => spool.queue("later").put("promised"));
+    const { findings } = await verifySpool(late, { repair: true });
+    expect(findings).toEqual([]);
+    expect(await drain(spool.queue("later"))).toEqual(["promised"]);
+  });
+
+  test("a subscription that came in place of an empty directory stays", async ({
+    dir,
+    logs,
+    root,
+  }) => {
+    fs.mkdirSync(`${root}/subscriptions/x`);
+    const late = await meeting(dir, `${root}/filling`, async () => {
+      fs.rmdirSync(`${root}/subscriptions/x`);
+      await logs.subscribe("x");
+      await logs.publish("promised");
+    });
+    const { findings } = await (await late.topic("logs")).verify({ repair: true });
+    expect(findings).toEqual([]);
+    expect(await drain(logs.subscription("x"))).toEqual(["promised"]);
+  });
+
+  test("one of two in the log stays where the other one has gone", async ({ dir, logs, root }) => {
+    await logs.publish("x");
+    const [first = ""] = slicesIn(`${root}/log`);
+    const other = `${root}/log/0`.padEnd(`${root}/log/`.length + 26, "0");
+    fs.mkdirSync(other);
+    fs.linkSync(first, `${other}/${basename(first)}`);
+    const late = await meeting(dir, `${root}/aside`, () =>
+      Promise.resolve(fs.rmSync(other, { recursive: true })),
+    );
+    expect((await (await late.topic("logs")).verify({ repair: true })).findings).toEqual([]);
+    expect(slicesIn(`${root}/log`)).toEqual([first]);
+  });
+
+  test("an aside/ that is a link is not followed, for spool.json neither", async ({
+    dir,
+    logs,
+  }) => {
+    expect(logs).toBeDefined();
+    fs.writeFileSync(`${dir}/spool.json`, "garbage");
+    fs.mkdirSync(`${dir}/outside`);
+    fs.symlinkSync(`${dir}/outside`, `${dir}/aside`);
+    const moved = new Set<string>();
+    const { finding } = await openToRepair(dir, moved);
+    expect(finding).toMatchObject({ repair: expect.stringMatching(/^set aside as /) as string });
+    expect(fs.readdirSync(`${dir}/outside`)).toEqual([]);
+    expect(fs.lstatSync(`${dir}/aside`).isDirectory()).toBe(true);
   });
 });

@@ -49,30 +49,28 @@ async function consume(context: Context, name: string, options: Options): Promis
     separator: options[0] ? "\0" : "\n",
     isJson: context.outputOf(options) === "json",
   });
+  let isLost = false;
   try {
     while (!stop.signal.aborted) {
-      const outcome = await orLost(context, async () => {
+      try {
         const claim = await consumer.claim(CLAIM_MESSAGES);
-        if (claim !== undefined) await emitter.emit(claim);
-        return claim === undefined ? "empty" : "taken";
-      });
-      if (outcome !== "empty") continue;
+        isLost = false;
+        if (claim !== undefined) {
+          await emitter.emit(claim);
+          continue;
+        }
+      } catch (error) {
+        if (!(error instanceof SpoolError) || error.code !== "LEASE_LOST") throw error;
+        // Others have its messages now. An ack finds it, and the next claim once more: then there is a new lease.
+        if (!isLost) context.say(`${error.message}; going on with a new lease`);
+        isLost = true;
+        continue;
+      }
       if (!options.untilEmpty) await consumer.wait(Number.POSITIVE_INFINITY, stop.signal);
       else if (!(await consumer.hasMore())) return;
     }
   } finally {
     await consumer.close();
     restore();
-  }
-}
-
-/** A lease that was lost is told, and the next claim makes a new one: others have its messages now. */
-async function orLost<T>(context: Context, act: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await act();
-  } catch (error) {
-    if (!(error instanceof SpoolError) || error.code !== "LEASE_LOST") throw error;
-    context.say(`${error.message}; going on with a new lease`);
-    return undefined;
   }
 }

@@ -100,7 +100,7 @@ async function wanted(spool: Spool, names: readonly string[]): Promise<string[]>
   const queues = new Set(await spool.queueNames());
   const all: string[] = [];
   for (const name of names) {
-    if (!topics.has(name) && isPattern(name.split("/")[0] ?? "") && !name.includes("/")) {
+    if (!topics.has(name) && isPattern(name) && !name.includes("/")) {
       throw new SpoolError("NO_TOPIC", `nobody has subscribed to ${name}`);
     }
     if (queues.has(name) || !topics.has(name)) all.push(name);

@@ -2,8 +2,10 @@
 import type { Command } from "commander";
 
 import type { Finding, Verified, VerifyOptions } from "../../queue/finding.ts";
+import type { Queue } from "../../queue/queue.ts";
 import { openToRepair } from "../../spool.ts";
 import type { Spool } from "../../spool.ts";
+import type { Topic } from "../../topic/topic.ts";
 import { sitesOf, verifySpool } from "../../topic/verify-spool.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count, formatSize } from "../format.ts";
@@ -56,23 +58,27 @@ class Verify {
     const isQueue = (name: string): boolean => all.queues.includes(name) || !topics.includes(name);
     const queues = isAll ? all.queues : names.filter(isQueue);
     const progress = await Progress.on(this.#context);
-    const queue = async (name: string): Promise<void> => {
-      if (!all.queues.includes(name)) await spool.queue(name).settings();
+    const verify = async (name: string, one: Queue | Topic): Promise<Verified> => {
       const onProgress = (read: number): void =>
         progress.show(() => `${name}: ${count(read, "message")} read`);
-      const result = await spool.queue(name).verify({ ...this.#how(), onProgress });
+      const result = await one.verify({ ...this.#how(), onProgress });
       progress.clear();
       this.#add(name, result);
+      return result;
+    };
+    const queue = async (name: string): Promise<void> => {
+      if (!all.queues.includes(name)) await spool.queue(name).settings();
+      await verify(name, spool.queue(name));
     };
     for (const name of queues) await queue(name);
+    let isChanged = false;
     for (const name of topics) {
-      const result = await (await spool.topic(name)).verify(this.#how());
-      this.#add(`${name} as a topic`, result);
-      // Fan-outs that were finished have brought messages.
-      const isChanged = result.findings.some(({ repair }) => repair !== undefined);
-      const own = queues.filter((one) => isChanged && one.includes("/"));
-      for (const subscription of own) await queue(subscription);
+      const { findings } = await verify(`${name} as a topic`, await spool.topic(name));
+      isChanged ||= findings.some(({ repair }) => repair !== undefined);
     }
+    // Fan-outs that were finished have brought messages.
+    const subscriptions = isChanged ? queues.filter((one) => one.includes("/")) : [];
+    for (const name of subscriptions) await queue(name);
     await this.#print();
   }
 

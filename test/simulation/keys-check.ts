@@ -1,0 +1,48 @@
+/** Keys: what has one is there once within a window, and every call with that key is told its id. */
+import assert from "node:assert/strict";
+
+import type { History, Sent } from "./history.ts";
+import { delayMs } from "./leases-check.ts";
+import { shown } from "./shown.ts";
+
+/** What the checker of messages knows of one. */
+export interface Known {
+  readonly isDelivered: boolean;
+  /** Who had it, and what became of that. */
+  readonly story: string;
+}
+
+export function checkKeys(history: History, known: (sent: Sent) => Known): void {
+  if (history.isTimeStrange) return;
+  const keyed = history.sent.filter(({ key }) => key !== undefined);
+  for (const same of Map.groupBy(keyed, ({ to, key }) => `${to} ${key}`).values()) {
+    for (const [index, one] of same.entries()) {
+      for (const other of same.slice(index + 1)) {
+        if (areWithinWindow(history, one, other)) once(one, other, known);
+      }
+    }
+  }
+}
+
+function once(one: Sent, other: Sent, known: (sent: Sent) => Known): void {
+  const both = [one, other];
+  const told = both.map(({ body, result, id }) => `${shown(body)}: ${result} ${id}`).join("; ");
+  const isOne = one.id === undefined || other.id === undefined || one.id === other.id;
+  assert.ok(isOne, `one key, told of as 2 messages: ${told}`);
+  const there = both.filter((sent) => known(sent).isDelivered);
+  const stories = there.map((sent) => `${shown(sent.body)}: ${known(sent).story}`);
+  assert.ok(there.length <= 1, `one key, delivered 2 times: ${told}; ${stories.join("; ")}`);
+}
+
+/** True where both were put within one window, whenever in their calls that was. */
+function areWithinWindow(history: History, one: Sent, other: Sent): boolean {
+  const { dedupWindowMs, tickMs, lives } = history;
+  if (dedupWindowMs === Number.POSITIVE_INFINITY) return true;
+  const begins = [one, other].map(
+    ({ beganMs, process }) => beganMs - tickMs - delayMs(history, process),
+  );
+  const ends = [one, other].map(
+    ({ endedMs, process }) => endedMs ?? lives.get(process)?.endMs ?? Number.POSITIVE_INFINITY,
+  );
+  return Math.max(...ends) - Math.min(...begins) < dedupWindowMs;
+}
