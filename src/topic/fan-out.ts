@@ -158,10 +158,17 @@ export class FanOut {
   /**
    * Steps 5 and 6, by anyone, any number of times. What cannot be made visible now (a directory
    * without permission, a full disk) stays as it is, is told, and is tried again by whoever recovers.
+   *
+   * @param before  where somebody who died may have made links visible that are not safe yet.
    */
-  async finish(ticket: Ticket, planted: readonly Planted[], sync: Sync): Promise<boolean> {
+  async finish(
+    ticket: Ticket,
+    planted: readonly Planted[],
+    sync: Sync,
+    before: readonly Member[] = [],
+  ): Promise<boolean> {
     const directories = new Set<string>();
-    const members = new Set<Member>();
+    const members = new Set<Member>(before);
     /** Where somebody else made a link visible, and may have died before it was safe. */
     const others = new Set<Member>();
     let failure: unknown;

@@ -94,7 +94,10 @@ export class Recovery {
     const patienceMs = this.#room.disk.kind.shared ? FINISH_SHARED_MS : FINISH_MS;
     if (!(await this.#isOver(ticket, patienceMs))) return "left";
     const links = await this.#undoer.linksOf(ticket);
-    return (await this.#fanOut.finish(ticket, links, "disk")) ? "finished" : "left";
+    // A link that is not in incoming/ any more may be there again after a power cut, and its ticket not.
+    const before = this.#room.disk.kind.oneSync ? [] : await this.#audience.members();
+    const isFinished = await this.#fanOut.finish(ticket, links, "disk", before);
+    return isFinished ? "finished" : "left";
   }
 
   async #limitOf({ kind }: Ticket): Promise<number> {

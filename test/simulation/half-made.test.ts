@@ -26,6 +26,7 @@ const KINDS = [
 class Machine {
   readonly disk: SimulatedDisk;
   #nowMs = Date.UTC(2026, 10, 23);
+  #hasStopped = (): void => {};
 
   constructor(model: SimulatedDisk["model"], type: number) {
     this.disk = new SimulatedDisk(
@@ -42,30 +43,35 @@ class Machine {
     this.disk.begin(name, args)();
   }
 
-  /** A process that stops for ever behind the call `last` that names a path with this end. */
-  #fs(last?: { readonly call: string; readonly end: string }): FileSystem {
+  /** A process that stops for ever behind the call `last` that names a path with this part. */
+  #fs(last?: { readonly call: string; readonly part: string }): FileSystem {
     let isStopped = false;
     return new Proxy(this.disk, {
       get: (disk, name: string) => {
         return (...args: unknown[]) => {
           if (isStopped) return new Promise(() => {});
           this.#nowMs++;
-          isStopped = name === last?.call && args.some((arg) => String(arg).endsWith(last.end));
-          if (HALVES.has(name)) return disk.begin(name, args)();
-          return (Reflect.get(disk, name) as (...all: unknown[]) => unknown).apply(disk, args);
+          const given = HALVES.has(name)
+            ? disk.begin(name, args)()
+            : (Reflect.get(disk, name) as (...all: unknown[]) => unknown).apply(disk, args);
+          isStopped = name === last?.call && args.some((arg) => String(arg).includes(last.part));
+          if (isStopped) this.#hasStopped();
+          return given;
         };
       },
     }) as unknown as FileSystem;
   }
 
-  spool(last?: { readonly call: string; readonly end: string }): Promise<Spool> {
-    return openSpool({ dir: SPOOL, parts: { fs: this.#fs(last) } });
+  spool(last?: { readonly call: string; readonly part: string }): Promise<Spool> {
+    const self = last ? "dead" : "alive";
+    const processes = { self, host: "here", isGone: (token: string) => token === "dead" };
+    return openSpool({ dir: SPOOL, parts: { fs: this.#fs(last), processes } });
   }
 
-  /** Puts, and never ends. */
-  async begin(call: string, end: string): Promise<void> {
-    const dying = this.spool({ call, end }).then((spool) => spool.queue("jobs").put("first"));
-    await Promise.race([dying, new Promise((resolve) => setTimeout(resolve, 50))]);
+  /** Puts, or whatever, and never ends. */
+  async begin(call: string, part: string, act = putFirst): Promise<void> {
+    const stopped = new Promise<void>((resolve) => (this.#hasStopped = resolve));
+    await Promise.race([stopped, this.spool({ call, part }).then(act)]);
   }
 
   remove(...names: readonly string[]): void {
@@ -86,15 +92,21 @@ class Machine {
   /** What consumers get after the power went. */
   async afterPowerCut(): Promise<string[]> {
     this.disk.powerCut();
+    return this.drain("jobs");
+  }
+
+  async drain(queue: string): Promise<string[]> {
     const spool = await openSpool({ dir: SPOOL, create: false, parts: { fs: this.#fs() } });
     const payloads: string[] = [];
-    for await (const message of spool.queue("jobs").messages({ untilEmpty: true })) {
+    for await (const message of spool.queue(queue).messages({ untilEmpty: true })) {
       payloads.push((await message.body()).toString());
       await message.ack();
     }
     return payloads;
   }
 }
+
+const putFirst = (spool: Spool): Promise<unknown> => spool.queue("jobs").put("first");
 
 async function put(machine: Machine): Promise<void> {
   const spool = await machine.spool();
@@ -123,3 +135,23 @@ test.for(KINDS)("on %s: directories that were missing are made again", async ([,
   await put(machine);
   expect(await machine.afterPowerCut()).toEqual(["second"]);
 });
+
+test.for(KINDS)(
+  "on %s: a publish is in all or in none, recovered or not",
+  async ([, model, type]) => {
+    const machine = new Machine(model, type);
+    const topic = await (await machine.spool()).topic("logs");
+    await topic.create();
+    for (const name of ["one", "two"]) await topic.subscribe(name);
+    // It dies when it has made both visible, and none of that is safe.
+    const publish = async (spool: Spool): Promise<unknown> =>
+      (await spool.topic("logs")).publish("x");
+    await machine.begin("rename", "subscriptions/two/ready/", publish);
+    await (await (await machine.spool()).topic("logs")).recover();
+    // Somebody takes it, and is promised that it is gone: that much is safe.
+    expect(await machine.drain("logs/one")).toEqual(["x"]);
+    machine.syncAll(`${SPOOL}/topics/logs/subscriptions/one`);
+    machine.disk.powerCut();
+    expect(await machine.drain("logs/two")).toEqual(["x"]);
+  },
+);
