@@ -31,9 +31,9 @@ export const FAN_OUTS: readonly Mutation[] = [
   {
     name: "publish: ticket gone before its links are visible",
     file: FAN_OUT,
-    find: "    const directories = new Set<string>();\n    const members = new Set<Member>();",
+    find: "    const directories = new Set<string>();\n    const members = new Set<Member>(before);",
     replace:
-      "    await this.#conclude(ticket, sync);\n    const directories = new Set<string>();\n    const members = new Set<Member>();",
+      "    await this.#conclude(ticket, sync);\n    const directories = new Set<string>();\n    const members = new Set<Member>(before);",
     breaks: "Who dies between the two has published to some.",
     catchers: FANNING,
   },
@@ -143,13 +143,21 @@ export const FAN_OUTS: readonly Mutation[] = [
   {
     name: "recover: undoes what is committed",
     file: RECOVER,
-    find: 'return (await this.#fanOut.finish(ticket, links, "disk")) ? "finished" : "left";',
+    find: 'const isFinished = await this.#fanOut.finish(ticket, links, "disk", before);',
     replace: [
       "await this.#fanOut.uproot(links);",
-      '    return (await this.#fanOut.finish(ticket, [], "disk")) ? "finished" : "left";',
+      '    const isFinished = await this.#fanOut.finish(ticket, [], "disk", before);',
     ],
     breaks: "Some get what was committed, and some do not.",
     catchers: FANNING,
+  },
+  {
+    name: "recover: what the dead one made visible is not synced, careful disk",
+    file: RECOVER,
+    find: "this.#room.disk.kind.oneSync ? [] : await this.#audience.members()",
+    replace: "this.#room.disk.kind.oneSync ? [] : (await this.#audience.members()).slice(0, 0)",
+    breaks: "After a power cut a publish that was recovered is in some subscriptions only.",
+    catchers: ["test/simulation/half-made.test.ts"],
   },
   {
     name: "recover: finishes what is not committed",
