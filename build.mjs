@@ -1,26 +1,83 @@
-// Builds dist/: the command line as CommonJS chunks, because Node starts those fastest and loads
-// only what a verb needs; and the library as ES modules with their types.
+// Builds dist/: the command line as CommonJS, because Node starts that fastest, and the library as ES
+// modules with their types.
+//
+//   spool.cjs             a few lines that load core.cjs
+//   core.cjs, core.cache  what the hot verbs need, in one file, and V8's code for it
+//   cli/                  the other verbs, each in a file of its own
+//   lib/                  the library
 import { execFileSync } from "node:child_process";
-import { readFileSync, renameSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 import { rolldown } from "rolldown";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+const CORE = "src/cli/core.ts";
+
+// Each file that is loaded costs more than its bytes, so all that the hot verbs import by themselves is one.
+async function modulesOf(input) {
+  const found = new Set();
+  const graph = {
+    name: "graph",
+    buildEnd() {
+      const ids = [...this.getModuleIds()].filter((id) => this.getModuleInfo(id)?.isEntry);
+      for (const id of ids) {
+        if (found.has(id)) continue;
+        found.add(id);
+        ids.push(...this.getModuleInfo(id).importedIds);
+      }
+    },
+  };
+  const made = await rolldown({ input, platform: "node", plugins: [graph] });
+  await made.generate();
+  await made.close();
+  return found;
+}
+
+async function bundle(input, options = {}) {
+  const made = await rolldown({
+    input,
+    platform: "node",
+    transform: { define: { SPOOL_VERSION: JSON.stringify(version) } },
+  });
+  await made.write({
+    dir: "dist.new",
+    format: "cjs",
+    minify: true,
+    entryFileNames: "[name].cjs",
+    chunkFileNames: "cli/[name]-[hash].cjs",
+    ...options,
+  });
+  await made.close();
+}
+
+const ascii = (text) =>
+  text.replaceAll(/[^\0-\x7f]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 // Built beside and then put in its place, because others may be running what is there.
 rmSync("dist.new", { recursive: true, force: true });
-const bundle = await rolldown({
-  input: { spool: "src/cli/entry.ts" },
-  platform: "node",
-  transform: { define: { SPOOL_VERSION: JSON.stringify(version) } },
-});
-await bundle.write({
-  dir: "dist.new",
-  format: "cjs",
-  minify: true,
-  entryFileNames: "[name].cjs",
-  chunkFileNames: "cli/[name]-[hash].cjs",
-});
-await bundle.close();
+await bundle({ spool: "src/cli/entry.ts" });
+const core = await modulesOf({ core: CORE });
+await bundle(
+  { core: CORE },
+  {
+    codeSplitting: {
+      groups: [{ name: "core", test: (id) => core.has(id) || id.includes("rolldown/runtime") }],
+    },
+  },
+);
+const file = "dist.new/core.cjs";
+writeFileSync(file, `(function(exports,require,start){${ascii(readFileSync(file, "utf8"))}\n})`);
+// The code of what ran in these is in the cache; the spool that they work on is thrown away.
+const scratch = mkdtempSync(join(tmpdir(), "spool-build-"));
+try {
+  execFileSync(process.execPath, ["src/cli/make-cache.cjs", "dist.new", scratch], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
 execFileSync("tsc", ["-p", "tsconfig.build.json", "--outDir", "dist.new/lib"], {
   stdio: "inherit",
 });

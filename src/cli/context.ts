@@ -1,5 +1,5 @@
 /** What a command is given: the streams, the environment, and the way to the spool. */
-import { readUpTo, writeOut } from "../disk/stdio.ts";
+import { isDevice, readUpTo, writeOut } from "../disk/stdio.ts";
 import { SpoolError } from "../errors.ts";
 import { openSpool } from "../spool.ts";
 import type { Spool } from "../spool.ts";
@@ -96,8 +96,9 @@ export class Context {
 
   /** True where a person can be asked. */
   async isTerminal(fd: number): Promise<boolean> {
-    const { isatty } = await import("node:tty");
-    return isatty(fd);
+    // node:tty brings sockets and streams; a file or a pipe can be told without it.
+    if (!isDevice(fd)) return false;
+    return process.getBuiltinModule("node:tty").isatty(fd);
   }
 
   /** Asks before messages are thrown away. @throws NEEDS_FORCE without a terminal, or on a no. */

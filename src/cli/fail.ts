@@ -1,6 +1,4 @@
 /** How a command ends when it fails: one clear line, a way out, and the exit code. */
-import { CommanderError } from "commander";
-
 import { EXIT_CODES, fromErrno, SpoolError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { PipeClosed } from "./context.ts";
@@ -9,10 +7,6 @@ import { PipeClosed } from "./context.ts";
 export function fail(context: Context, thrown: unknown): number {
   const error = fromErrno(thrown);
   if (error instanceof PipeClosed) return 0;
-  if (error instanceof CommanderError) {
-    // Help and version are not failures; commander has said the others already.
-    return error.exitCode === 0 ? 0 : EXIT_CODES.USAGE;
-  }
   if (error instanceof SpoolError) {
     context.say(`${error.message}  [${error.code}]`);
     if (error.hint !== "") context.tell(`  ${error.hint}\n`);

@@ -1,22 +1,36 @@
 /**
  * The command line: finds the verb, loads that one command and runs it.
  *
- * Start-up is a feature: a verb loads what it needs and nothing else, so each command is imported
- * when it is called, and the list that help prints is a table of words.
+ * Start-up is a feature: a verb loads what it needs and nothing else. What scripts call for each message
+ * is in one file with the engine, because each further file costs more than its bytes; the others are
+ * imported when they are called, and the list that help prints is a table of words.
  */
+import ack from "./commands/ack.ts";
+import extend from "./commands/extend.ts";
+import nack from "./commands/nack.ts";
+import put from "./commands/put.ts";
+import reject from "./commands/reject.ts";
+import take from "./commands/take.ts";
 import { Context } from "./context.ts";
-import type { CommandFactory } from "./program.ts";
+import { fail } from "./fail.ts";
+import type { Call, Verb } from "./verb.ts";
+
+export type VerbFactory = (context: Context) => Verb;
+
+export type Verbs = Readonly<
+  Record<string, readonly [summary: string, load: () => Awaitable<{ default: VerbFactory }>]>
+>;
+
+type Awaitable<T> = T | Promise<T>;
 
 /** Verb, what it does, where it is. In the order in which help shows them. */
-export const VERBS: Readonly<
-  Record<string, readonly [summary: string, load: () => Promise<{ default: CommandFactory }>]>
-> = {
-  put: ["add messages to a queue", () => import("./commands/put.ts")],
-  take: ["take messages from a queue", () => import("./commands/take.ts")],
-  ack: ["say that a claimed message is done", () => import("./commands/ack.ts")],
-  nack: ["give a claimed message back for a retry", () => import("./commands/nack.ts")],
-  reject: ["make a claimed message a dead letter", () => import("./commands/reject.ts")],
-  extend: ["keep a claimed message longer", () => import("./commands/extend.ts")],
+export const VERBS: Verbs = {
+  put: ["add messages to a queue", () => ({ default: put })],
+  take: ["take messages from a queue", () => ({ default: take })],
+  ack: ["say that a claimed message is done", () => ({ default: ack })],
+  nack: ["give a claimed message back for a retry", () => ({ default: nack })],
+  reject: ["make a claimed message a dead letter", () => ({ default: reject })],
+  extend: ["keep a claimed message longer", () => ({ default: extend })],
   work: ["run a command for each message", () => import("./commands/work.ts")],
   consume: ["stream messages to stdout", () => import("./commands/consume.ts")],
   publish: ["send messages to all subscriptions", () => import("./commands/publish.ts")],
@@ -63,6 +77,21 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
     const { printQueueNames } = await import("./commands/completion.ts");
     return printQueueNames(context);
   }
+  const entry = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
+  if (entry !== undefined) {
+    const { default: create } = await entry[1]();
+    const call = create(context).read(words.slice(1));
+    if (call !== undefined) return runCall(context, call);
+  }
   const { run } = await import("./program.ts");
   return run(context, words, VERBS);
+}
+
+async function runCall(context: Context, call: Call): Promise<number> {
+  try {
+    await call.verb.run(call);
+    return context.exitCode;
+  } catch (error) {
+    return fail(context, error);
+  }
 }

@@ -1,9 +1,9 @@
 /** Parsers of options and arguments, and the options that commands share. */
-import { Command, Option } from "commander";
 
 import { SpoolError } from "../errors.ts";
 import { checkName, checkQueueName, checkSubscriptionName, checkTopicName } from "../names.ts";
 import { parseCount, parseDurationMs } from "../units.ts";
+import { Verb } from "./verb.ts";
 
 export const parseQueue = (text: string): string => checkQueueName(text);
 
@@ -48,20 +48,16 @@ export function collectHeader(
 }
 
 /** A noun with verbs of its own, which have the options. */
-export function noun(name: string, summary: string): Command {
-  return new Command(name).summary(summary).description(summary);
+export function noun(name: string, summary: string): Verb {
+  return new Verb(name, summary);
 }
 
 /** A command with the options that all commands have. */
-export function command(name: string, summary: string): Command {
+export function command(name: string, summary: string): Verb {
   return noun(name, summary)
-    .addOption(
-      new Option("-C, --dir <dir>", "the spool (default: $SPOOL_DIR, else ~/.local/state/spool)"),
-    )
-    .addOption(
-      new Option("-o, --output <format>", "how to print").choices(["human", "json", "plain"]),
-    )
-    .addOption(new Option("--json", "short for --output json"));
+    .option("-C, --dir <dir>", "the spool (default: $SPOOL_DIR, else ~/.local/state/spool)")
+    .option("-o, --output <format>", "how to print", ["human", "json", "plain"])
+    .option("--json", "short for --output json");
 }
 
 /** Examples under a command's help; each line is one command. */

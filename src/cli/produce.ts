@@ -1,6 +1,5 @@
 /** What put and publish share: options, input, and how they report. */
-import type { Command } from "commander";
-import { Option } from "commander";
+import type { Verb } from "./verb.ts";
 
 import { closeFd, isDirectory, openForReading, readChunks, readUpTo } from "../disk/stdio.ts";
 import { isErrno, SpoolError } from "../errors.ts";
@@ -51,7 +50,7 @@ export interface Target {
 }
 
 /** The options of put and publish. */
-export function withProduceOptions(command: Command): Command {
+export function withProduceOptions(command: Verb): Verb {
   return command
     .option("-m, --message <text>", "the message itself")
     .option("-l, --lines", "each line is a message")
@@ -62,12 +61,7 @@ export function withProduceOptions(command: Command): Command {
     .option("--at <time>", "hide it from consumers until then")
     .option("--ttl <duration>", "it expires when nobody took it within this time", parseDuration)
     .option("--dedup <key>", "a second put with the same key adds nothing")
-    .addOption(
-      new Option("--sync <mode>", "disk: success means on stable storage").choices([
-        "disk",
-        "none",
-      ]),
-    )
+    .option("--sync <mode>", "disk: success means on stable storage", ["disk", "none"])
     .option("--batch <n>", "with -l, -0: messages in one file (default 10000)", parsePositive)
     .option("--linger <duration>", "with -l, -0: wait for more that long (100ms)", parseDuration)
     .option("--wait <duration>", "where the queue is full, wait (0: for ever)", parseDuration)

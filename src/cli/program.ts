@@ -1,15 +1,10 @@
 /** The commander program around one command: help, version, errors of usage. */
-import { Command } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 
 import { EXIT_CODES, SpoolError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { fail } from "./fail.ts";
-
-export type CommandFactory = (context: Context) => Command;
-
-type Verbs = Readonly<
-  Record<string, readonly [summary: string, load: () => Promise<{ default: CommandFactory }>]>
->;
+import type { Verbs } from "./main.ts";
 
 declare const SPOOL_VERSION: string;
 
@@ -46,7 +41,8 @@ export async function run(
   try {
     if (entry === undefined) return await withoutVerb(context, verb, verbs);
     const { default: create } = await entry[1]();
-    const command = create(context).helpOption("-h, --help", "print help");
+    const command = create(context).toCommand({ Command, Option, Argument });
+    command.helpOption("-h, --help", "print help");
     program.addCommand(command);
     for (const one of [program, command, ...command.commands]) {
       one
@@ -59,6 +55,8 @@ export async function run(
     await program.parseAsync(asked, { from: "user" });
     return context.exitCode;
   } catch (error) {
+    // Help and version are not failures; commander has said the others already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_CODES.USAGE;
     return fail(context, error);
   }
 }

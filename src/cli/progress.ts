@@ -1,4 +1,5 @@
 /** A line on stderr that says how far a long task is, where stderr is a terminal. */
+import { monotonicMs } from "../clock.ts";
 import { STDERR } from "./context.ts";
 import type { Context } from "./context.ts";
 
@@ -8,7 +9,7 @@ const EVERY_MS = 500;
 export class Progress {
   readonly #context: Context;
   readonly #isShown: boolean;
-  #shownMs = performance.now();
+  #shownMs = monotonicMs();
   #isDirty = false;
 
   private constructor(context: Context, isShown: boolean) {
@@ -22,8 +23,8 @@ export class Progress {
 
   /** Shows what `line` says, not more often than is useful. */
   show(line: () => string): void {
-    if (!this.#isShown || performance.now() - this.#shownMs < EVERY_MS) return;
-    this.#shownMs = performance.now();
+    if (!this.#isShown || monotonicMs() - this.#shownMs < EVERY_MS) return;
+    this.#shownMs = monotonicMs();
     this.#isDirty = true;
     this.#context.tell(`\r${line()}\x1b[K`);
   }

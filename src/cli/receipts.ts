@@ -1,6 +1,4 @@
 /** What ack, nack, reject and extend share: receipts from arguments or stdin, each on its own. */
-import { buffer } from "node:stream/consumers";
-
 import { readChunks } from "../disk/stdio.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
 import type { Held } from "../queue/held.ts";
@@ -19,7 +17,9 @@ export async function readReceipts(context: Context, words: readonly string[]): 
       continue;
     }
     context.needStdin();
-    const text = (await buffer(readChunks(STDIN, 64 * 1024))).toString();
+    const blocks: Buffer[] = [];
+    for await (const block of readChunks(STDIN, 64 * 1024)) blocks.push(Buffer.from(block));
+    const text = Buffer.concat(blocks).toString();
     receipts.push(
       ...text
         .split("\n")

@@ -110,6 +110,16 @@ export function closeFd(fd: number): void {
   fs.closeSync(fd);
 }
 
+/** True of a terminal, and of little else. */
+export function isDevice(fd: number): boolean {
+  try {
+    return fs.fstatSync(fd).isCharacterDevice();
+  } catch (error) {
+    if (isErrno(error, "EBADF")) return false;
+    throw error;
+  }
+}
+
 export function isDirectory(fd: number): boolean {
   return fs.fstatSync(fd).isDirectory();
 }

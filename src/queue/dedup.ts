@@ -44,7 +44,7 @@ const KEYED = /^k([0-9a-f]{32})\.(\d+)\.(\d+)\.([^._]+)\./;
 
 async function hashOf(key: string): Promise<string> {
   // Loaded here, because it takes longer than a put and few puts have a key.
-  const { createHash } = await import("node:crypto");
+  const { createHash } = process.getBuiltinModule("node:crypto");
   return createHash("sha256").update(key).digest("hex").slice(0, 32);
 }
 

@@ -82,11 +82,18 @@ export class VirtualTime {
     Date.now = asked;
     Math.random = random;
     performance.now = () => this.nowMs;
+    const hrtime = process.hrtime;
+    const seconds = (): [number, number] => {
+      const whole = Math.floor(this.nowMs / 1000);
+      return [whole, (this.nowMs - whole * 1000) * 1e6];
+    };
+    process.hrtime = Object.assign(seconds, { bigint: () => hrtime.bigint() });
     return () => {
       Object.assign(globalThis, { setTimeout, setInterval, clearTimeout, clearInterval });
       Date.now = dateNow;
       Math.random = chance;
       performance.now = performanceNow;
+      process.hrtime = hrtime;
     };
   }
 }

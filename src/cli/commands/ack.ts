@@ -1,5 +1,5 @@
 /** spool ack — say that a claimed message is done. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import type { Context, GlobalOptions } from "../context.ts";
 import { command, examples } from "../options.ts";
@@ -10,14 +10,14 @@ const EXAMPLES = examples(
   "spool take jobs -n 10 --lease 5m | jq -r .receipt | spool ack -",
 );
 
-export default function ackCommand(context: Context): Command {
+export default function ackCommand(context: Context): Verb {
   return command("ack", "say that a claimed message is done")
     .description(
       "Remove a message that was claimed with take --lease: it is done. Exit 65 means that its " +
         "lease was lost, and that another consumer may have it.",
     )
     .argument("<receipt...>", "what take --lease printed; - reads them from stdin, one a line")
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((receipts: string[], options: GlobalOptions) =>
       eachReceipt(context, receipts, options, (held, next) => held.ack(1, next)),
     );

@@ -4,8 +4,7 @@
  * The scripts know the verbs; for names of queues they call `spool __queues`, which lists directories and
  * loads nothing else.
  */
-import type { Command } from "commander";
-import { Argument, Command as Program } from "commander";
+import type { Verb } from "../verb.ts";
 
 import type { Context } from "../context.ts";
 import { VERBS } from "../main.ts";
@@ -18,11 +17,10 @@ const SUBVERBS: Readonly<Record<string, string>> = {
   completion: "bash zsh fish",
 };
 
-export default function completionCommand(context: Context): Command {
+export default function completionCommand(context: Context): Verb {
   return command("completion", "print a completion script for a shell")
-    .addArgument(new Argument("<shell>", "which shell").choices(["bash", "zsh", "fish"]))
-    .addHelpText(
-      "after",
+    .argument("<shell>", "which shell", ["bash", "zsh", "fish"])
+    .after(
       examples(
         'eval "$(spool completion bash)"      # in ~/.bashrc',
         'eval "$(spool completion zsh)"       # in ~/.zshrc, after compinit',
@@ -56,10 +54,8 @@ async function optionsOfVerbs(context: Context): Promise<Map<string, string>> {
   const options = new Map<string, string>();
   for (const [verb, [, load]] of Object.entries(VERBS)) {
     const { default: create } = await load();
-    const made: Program = create(context);
-    const flags = [made, ...made.commands].flatMap((one) =>
-      one.options.map(({ long, short }) => long ?? short ?? ""),
-    );
+    const made = create(context);
+    const flags = [made, ...made.commands].flatMap((one) => one.flags);
     options.set(verb, [...new Set(flags), "--help"].join(" "));
   }
   return options;

@@ -1,5 +1,5 @@
 /** spool consume — stream messages to stdout. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import { CLAIM_MESSAGES } from "../../limits.ts";
@@ -20,7 +20,7 @@ const EXAMPLES = examples(
   "spool consume jobs --json | jq -r .body",
 );
 
-export default function consumeCommand(context: Context): Command {
+export default function consumeCommand(context: Context): Verb {
   return command("consume", "stream messages to stdout")
     .description(
       "Write the payload of each message to stdout, each followed by a newline, and ack what stdout " +
@@ -30,7 +30,7 @@ export default function consumeCommand(context: Context): Command {
     .option("-0", "a NUL after each payload instead of a newline")
     .option("--until-empty", "end when nothing is ready")
     .option("--lease <duration>", "instead of the queue's lease time", parseDuration)
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((queue: string, options: Options) => consume(context, queue, options));
 }
 

@@ -1,5 +1,5 @@
 /** spool dlq — look at dead letters, redrive or drop them. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import { parseMessageId } from "../../message/id.ts";
@@ -37,18 +37,15 @@ const EXAMPLES = examples(
   "spool dlq drop jobs --older 30d -f",
 );
 
-export default function dlqCommand(context: Context): Command {
-  const dlq = noun("dlq", "look at dead letters, redrive or drop them").addHelpText(
-    "after",
-    EXAMPLES,
-  );
+export default function dlqCommand(context: Context): Verb {
+  const dlq = noun("dlq", "look at dead letters, redrive or drop them").after(EXAMPLES);
   const id = "only these messages";
-  dlq.addCommand(
+  dlq.command(
     command("ls", "list dead letters with their reason")
       .argument(queueArgument, "the queue", parseQueue)
       .action((queue: string, options: Options) => list(context, queue, options)),
   );
-  dlq.addCommand(
+  dlq.command(
     command("show", "print a dead letter: reason, last stderr, headers, payload")
       .argument(queueArgument, "the queue", parseQueue)
       .argument("<id>", "the message")
@@ -56,7 +53,7 @@ export default function dlqCommand(context: Context): Command {
         show(context, queue, message, options),
       ),
   );
-  dlq.addCommand(
+  dlq.command(
     command("redrive", "make dead letters ready again, with no attempts counted")
       .argument(queueArgument, "the queue", parseQueue)
       .argument("[id...]", id)
@@ -68,7 +65,7 @@ export default function dlqCommand(context: Context): Command {
         redrive(context, queue, ids, options),
       ),
   );
-  dlq.addCommand(
+  dlq.command(
     command("drop", "throw dead letters away")
       .argument(queueArgument, "the queue", parseQueue)
       .argument("[id...]", id)

@@ -1,5 +1,5 @@
 /** spool doctor — see whether this disk is fit for a spool. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { examine } from "../../disk/probe.ts";
 import type { Check } from "../../disk/probe.ts";
@@ -7,13 +7,13 @@ import type { Context, GlobalOptions } from "../context.ts";
 import { plain, table } from "../format.ts";
 import { command, examples } from "../options.ts";
 
-export default function doctorCommand(context: Context): Command {
+export default function doctorCommand(context: Context): Verb {
   return command("doctor", "see whether this disk is fit for a spool")
     .description(
       "Try on this very disk what a spool relies on: exclusive names, rename, hard links, fsync and its " +
         "time, events, the clock, the space that is left. Exit 1 means that something will not do.",
     )
-    .addHelpText("after", examples("spool doctor", "spool doctor -C /mnt/shared/spool --json"))
+    .after(examples("spool doctor", "spool doctor -C /mnt/shared/spool --json"))
     .action((options: GlobalOptions) => doctor(context, options));
 }
 

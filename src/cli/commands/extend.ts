@@ -1,5 +1,5 @@
 /** spool extend — keep a claimed message longer. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { parseReceipt } from "../../queue/receipt.ts";
 import { extendByReceipt } from "../../queue/settle.ts";
@@ -11,7 +11,7 @@ interface Options extends GlobalOptions {
   readonly lease?: number;
 }
 
-export default function extendCommand(context: Context): Command {
+export default function extendCommand(context: Context): Verb {
   return command("extend", "keep a claimed message longer")
     .description(
       "The lease of a message that was claimed with take --lease lasts that long from now on. " +
@@ -19,7 +19,7 @@ export default function extendCommand(context: Context): Command {
     )
     .argument("<receipt...>", "what take --lease printed; - reads them from stdin, one a line")
     .option("--lease <duration>", "how long from now (default: as it was taken)", parseDuration)
-    .addHelpText("after", examples('spool extend --lease 10m "$receipt"'))
+    .after(examples('spool extend --lease 10m "$receipt"'))
     .action((receipts: string[], options: Options) => extend(context, receipts, options));
 }
 

@@ -1,5 +1,5 @@
 /** spool gc — take over from the dead, sweep, expire. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { fromErrno, SpoolError } from "../../errors.ts";
 import type { Spool } from "../../spool.ts";
@@ -10,7 +10,7 @@ import { command, examples, parseQueueOrTopic } from "../options.ts";
 const HEAD = ["QUEUE", "LEASES", "RECLAIMED", "DEAD", "EXPIRED", "STRAYS", "KEYS", "DROPPED"];
 const TOPIC_HEAD = ["TOPIC", "FINISHED", "UNDONE", "STRAYS", "KEYS", "TRIMMED"];
 
-export default function gcCommand(context: Context): Command {
+export default function gcCommand(context: Context): Verb {
   return command("gc", "take over from the dead, sweep, expire")
     .description(
       "Give back what dead consumers held, finish or undo what dead publishers began, remove what dead " +
@@ -19,10 +19,7 @@ export default function gcCommand(context: Context): Command {
         "have none.",
     )
     .argument("[queue...]", "these queues and topics only")
-    .addHelpText(
-      "after",
-      examples("spool gc", "spool gc jobs --json", "spool gc logs logs/archive"),
-    )
+    .after(examples("spool gc", "spool gc jobs --json", "spool gc logs logs/archive"))
     .action((names: string[], options: GlobalOptions) => new Gc(context, options).run(names));
 }
 

@@ -1,6 +1,5 @@
 /** spool move — move messages to another queue. */
-import type { Command } from "commander";
-import { Option } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import type { State } from "../../queue/browse.ts";
@@ -22,7 +21,7 @@ const EXAMPLES = examples(
   "spool move jobs jobs-retry --max 100 -n",
 );
 
-export default function moveCommand(context: Context): Command {
+export default function moveCommand(context: Context): Verb {
   return command("move", "move messages to another queue")
     .description(
       "Move what is ready and scheduled to another queue of the spool, as it is: with its id, its " +
@@ -30,11 +29,11 @@ export default function moveCommand(context: Context): Command {
     )
     .argument("<from>", "the queue that they are in", parseQueue)
     .argument("<to>", "the queue that they go to; made where it is not there", parseQueue)
-    .addOption(new Option("--state <state>", "only these").choices(["ready", "scheduled", "dead"]))
+    .option("--state <state>", "only these", ["ready", "scheduled", "dead"])
     .option("--older <duration>", "only what was put longer ago", parseDuration)
     .option("--max <n>", "so many at the most", parsePositive)
     .option("-n, --dry-run", "only say how many")
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((from: string, to: string, options: Options) => move(context, from, to, options));
 }
 

@@ -1,5 +1,5 @@
 /** spool nack — give a claimed message back for a retry. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { settle } from "../../queue/settle.ts";
 import type { Context, GlobalOptions } from "../context.ts";
@@ -17,7 +17,7 @@ const EXAMPLES = examples(
   'spool nack --no-count "$receipt"',
 );
 
-export default function nackCommand(context: Context): Command {
+export default function nackCommand(context: Context): Verb {
   return command("nack", "give a claimed message back for a retry")
     .description(
       "Give a message that was claimed with take --lease back. It is delivered again after the " +
@@ -26,7 +26,7 @@ export default function nackCommand(context: Context): Command {
     .argument("<receipt...>", "what take --lease printed; - reads them from stdin, one a line")
     .option("--delay <duration>", "instead of the queue's back-off", parseDuration)
     .option("--no-count", "this was no attempt; without --delay it is ready at once")
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((receipts: string[], options: Options) =>
       eachReceipt(context, receipts, options, (held, next, room) =>
         settle.nack(room, held, next, {

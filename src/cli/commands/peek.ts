@@ -1,6 +1,5 @@
 /** spool peek — look at messages without claiming them. */
-import type { Command } from "commander";
-import { Option } from "commander";
+import type { Verb } from "../verb.ts";
 
 import type { Seen, State } from "../../queue/browse.ts";
 import { STATES } from "../../queue/browse.ts";
@@ -20,15 +19,15 @@ const EXAMPLES = examples(
   "spool peek jobs --state dead --json | jq -r .reason",
 );
 
-export default function peekCommand(context: Context): Command {
+export default function peekCommand(context: Context): Verb {
   return command("peek", "look at messages without claiming them")
     .description(
       "Write payloads to stdout, the next one to be delivered first; nothing is changed.",
     )
     .argument(queueArgument, "the queue", parseQueue)
     .option("-n <count>", "so many at the most", parsePositive, 1)
-    .addOption(new Option("--state <state>", "which messages").choices(STATES).default("ready"))
-    .addHelpText("after", EXAMPLES)
+    .option("--state <state>", "which messages", STATES, "ready")
+    .after(EXAMPLES)
     .action((queue: string, options: Options) => peek(context, queue, options));
 }
 

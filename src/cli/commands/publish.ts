@@ -1,5 +1,5 @@
 /** spool publish — send messages to every subscription of a topic. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import type { Context } from "../context.ts";
 import { command, examples, parseTopic } from "../options.ts";
@@ -17,7 +17,7 @@ const EXAMPLES = examples(
   "spool publish deploys -m web --require-subscriber || echo nobody listens",
 );
 
-export default function publishCommand(context: Context): Command {
+export default function publishCommand(context: Context): Verb {
   const publish = command("publish", "send messages to every subscription of a topic")
     .description(
       "Send stdin, or each FILE, or TEXT as one message to all subscriptions of a topic, and print " +
@@ -28,7 +28,7 @@ export default function publishCommand(context: Context): Command {
     .argument("[file...]", "a message each; - is stdin");
   return withProduceOptions(publish)
     .option("--require-subscriber", "exit 69 where no subscription wants it")
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((name: string, files: string[], options: Options) =>
       produce(context, "publish", files, options, async (isMany) => {
         const spool = await context.open(options, { create: true, blocking: !isMany });

@@ -1,6 +1,5 @@
 /** spool purge — throw messages away. */
-import type { Command } from "commander";
-import { Option } from "commander";
+import type { Verb } from "../verb.ts";
 
 import type { State } from "../../queue/browse.ts";
 import type { BulkOptions } from "../../queue/bulk.ts";
@@ -30,19 +29,19 @@ const EXAMPLES = examples(
   "spool purge jobs --state dead --max 1000 -f",
 );
 
-export default function purgeCommand(context: Context): Command {
+export default function purgeCommand(context: Context): Verb {
   return command("purge", "throw messages away")
     .description(
       "Throw away what is ready and scheduled, the next to be delivered first. What a consumer has " +
         "claimed is left alone.",
     )
     .argument(queueArgument, "the queue", parseQueue)
-    .addOption(new Option("--state <state>", "only these").choices(["ready", "scheduled", "dead"]))
+    .option("--state <state>", "only these", ["ready", "scheduled", "dead"])
     .option("--older <duration>", "only what was put longer ago", parseDuration)
     .option("--max <n>", "so many at the most", parsePositive)
     .option("-n, --dry-run", "only say how many")
     .option("-f, --force", "do not ask")
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((queue: string, options: Options) => purge(context, queue, options));
 }
 

@@ -1,5 +1,5 @@
 /** spool put — add messages to a queue. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import type { Context } from "../context.ts";
 import { command, examples, parseQueue, queueArgument } from "../options.ts";
@@ -14,7 +14,7 @@ const EXAMPLES = examples(
   "spool put mail -m hello --delay 10m -H 'To: ann' --dedup order-17",
 );
 
-export default function putCommand(context: Context): Command {
+export default function putCommand(context: Context): Verb {
   const put = command("put", "add messages to a queue")
     .description(
       "Add stdin, or each FILE, or TEXT to a queue as one message, and print its id. " +
@@ -23,7 +23,7 @@ export default function putCommand(context: Context): Command {
     .argument(queueArgument, "the queue", parseQueue)
     .argument("[file...]", "a message each; - is stdin");
   return withProduceOptions(put)
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((name: string, files: string[], options: ProduceOptions) =>
       produce(context, "put", files, options, async (isMany) => {
         const spool = await context.open(options, { create: true, blocking: !isMany });

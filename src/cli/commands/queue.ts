@@ -1,5 +1,5 @@
 /** spool queue — list, make, change and remove queues. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import { noQueue } from "../../queue/room.ts";
@@ -15,9 +15,8 @@ interface RemoveOptions extends GlobalOptions {
 
 const SETTINGS_HELP = settingsHelp(QUEUE_SETTINGS);
 
-export default function queueCommand(context: Context): Command {
-  const queue = noun("queue", "list, make, change and remove queues").addHelpText(
-    "after",
+export default function queueCommand(context: Context): Verb {
+  const queue = noun("queue", "list, make, change and remove queues").after(
     examples(
       "spool queue create jobs max-attempts=3 lease=5m",
       "spool queue set jobs backoff=10s..1h max-depth=100000",
@@ -28,33 +27,33 @@ export default function queueCommand(context: Context): Command {
       SETTINGS_HELP,
   );
   const settings = "settings, like max-attempts=3";
-  queue.addCommand(
+  queue.command(
     command("ls", "list the queues").action((options: GlobalOptions) => list(context, options)),
   );
-  queue.addCommand(
+  queue.command(
     command("create", "make a queue")
       .argument(queueArgument, "the queue", parseQueue)
       .argument("[setting...]", settings)
-      .addHelpText("after", SETTINGS_HELP)
+      .after(SETTINGS_HELP)
       .action((name: string, words: string[], options: GlobalOptions) =>
         create(context, name, words, options),
       ),
   );
-  queue.addCommand(
+  queue.command(
     command("set", "change settings of a queue")
       .argument(queueArgument, "the queue", parseQueue)
       .argument("<setting...>", settings)
-      .addHelpText("after", SETTINGS_HELP)
+      .after(SETTINGS_HELP)
       .action((name: string, words: string[], options: GlobalOptions) =>
         set(context, name, words, options),
       ),
   );
-  queue.addCommand(
+  queue.command(
     command("show", "print the settings of a queue")
       .argument(queueArgument, "the queue", parseQueue)
       .action((name: string, options: GlobalOptions) => show(context, name, options)),
   );
-  queue.addCommand(
+  queue.command(
     command("rm", "remove a queue and everything in it")
       .argument(queueArgument, "the queue", parseQueue)
       .option("-f, --force", "do not ask")

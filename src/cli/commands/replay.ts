@@ -1,5 +1,5 @@
 /** spool replay — deliver again from the topic's log. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import type { ReplayOptions } from "../../topic/replay.ts";
@@ -23,7 +23,7 @@ const EXAMPLES = examples(
   "spool replay logs/archive --since 2027-01-31T09:00:00Z --until 2027-01-31T10:00:00Z",
 );
 
-export default function replayCommand(context: Context): Command {
+export default function replayCommand(context: Context): Verb {
   return command("replay", "deliver again from the topic's log")
     .description(
       "Deliver again to one subscription what the topic's log keeps, all of it or nothing. What still " +
@@ -34,7 +34,7 @@ export default function replayCommand(context: Context): Command {
     .option("--since <time>", "only what was published then or later")
     .option("--until <time>", "only what was published before then")
     .option("-n, --dry-run", "only say how many")
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((name: SubscriptionName, options: Options) => replay(context, name, options));
 }
 

@@ -1,5 +1,5 @@
 /** spool status — show what is in the queues. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import { isPattern } from "../../names.ts";
@@ -35,7 +35,7 @@ const EXAMPLES = examples(
   "spool status --watch 5s",
 );
 
-export default function statusCommand(context: Context): Command {
+export default function statusCommand(context: Context): Verb {
   return command("status", "show what is in the queues")
     .description(
       "A line for each queue and subscription: messages ready now, visible later, claimed and given up; " +
@@ -44,7 +44,7 @@ export default function statusCommand(context: Context): Command {
     )
     .argument("[queue...]", "these queues, or all subscriptions of these topics")
     .option("--watch [interval]", "again and again, every 2s or as often as it says", parseInterval)
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((names: string[], options: Options) => status(context, names, options));
 }
 

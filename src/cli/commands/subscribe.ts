@@ -1,5 +1,5 @@
 /** spool subscribe — make a queue that gets what is published to a topic. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import { DEFAULT_SETTINGS, SUBSCRIPTION_SETTINGS } from "../../queue/settings.ts";
@@ -34,7 +34,7 @@ A filter is a list of terms over headers, all of which must hold:
 
 In a topic's name * is one word between dots, # any number of them, > at the end one or more.`;
 
-export default function subscribeCommand(context: Context): Command {
+export default function subscribeCommand(context: Context): Verb {
   return command("subscribe", "make a queue that gets what is published to a topic")
     .description(
       "From now on every message that is published to the topic comes to TOPIC/NAME, too, which every " +
@@ -45,7 +45,7 @@ export default function subscribeCommand(context: Context): Command {
     .argument("[setting...]", "settings of its queue, like max-attempts=3")
     .option("--from <start>", "now, start (all that the topic's log keeps), or a time")
     .option("--filter <expression>", "only messages whose headers fit")
-    .addHelpText("after", `${EXAMPLES}\n${FILTER_HELP}\n${settingsHelp(SUBSCRIPTION_SETTINGS)}`)
+    .after(`${EXAMPLES}\n${FILTER_HELP}\n${settingsHelp(SUBSCRIPTION_SETTINGS)}`)
     .action((name: SubscriptionName, words: string[], options: Options) =>
       subscribe(context, name, words, options),
     );

@@ -1,6 +1,7 @@
 /** spool take — take messages from a queue. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
+import { monotonicMs } from "../../clock.ts";
 import { writeOut } from "../../disk/stdio.ts";
 import { isErrno, SpoolError } from "../../errors.ts";
 import type { Consumer } from "../../queue/consumer.ts";
@@ -32,7 +33,7 @@ const EXAMPLES = examples(
   "spool take jobs --lease 5m | jq -r .receipt",
 );
 
-export default function takeCommand(context: Context): Command {
+export default function takeCommand(context: Context): Verb {
   return command("take", "take messages from a queue")
     .description(
       "Claim a message, write its payload to stdout byte for byte, and ack it when stdout has " +
@@ -43,7 +44,7 @@ export default function takeCommand(context: Context): Command {
     .option("-n <count>", "so many at the most", parsePositive)
     .option("--wait <duration>", "wait for one that long (0: for ever)", parseDuration)
     .option("--lease <duration>", "claim without ack; it comes back after this time", parseDuration)
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((queue: string, options: Options) => take(context, queue, options));
 }
 
@@ -76,7 +77,7 @@ async function* upTo(
   { n = 1, wait }: Options,
 ): AsyncGenerator<Message> {
   const slot = new Slot(consumer, queue.room, n);
-  const deadlineMs = wait ? performance.now() + wait : Number.POSITIVE_INFINITY;
+  const deadlineMs = wait ? monotonicMs() + wait : Number.POSITIVE_INFINITY;
   let taken = 0;
   try {
     while (taken < n) {
@@ -86,7 +87,7 @@ async function* upTo(
         yield message;
         continue;
       }
-      const leftMs = deadlineMs - performance.now();
+      const leftMs = deadlineMs - monotonicMs();
       if (wait === undefined || taken > 0 || leftMs <= 0) {
         if (taken === 0 && (await consumer.hasMore())) continue;
         return;

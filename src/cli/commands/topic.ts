@@ -1,5 +1,5 @@
 /** spool topic — list, make, change and remove topics. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import { describeSettings } from "../../queue/settings-file.ts";
@@ -17,9 +17,8 @@ interface RemoveOptions extends GlobalOptions {
 
 const HELP = settingsHelp(TOPIC_SETTINGS);
 
-export default function topicCommand(context: Context): Command {
-  const topic = noun("topic", "list, make, change and remove topics").addHelpText(
-    "after",
+export default function topicCommand(context: Context): Verb {
+  const topic = noun("topic", "list, make, change and remove topics").after(
     examples(
       "spool topic ls",
       "spool topic create logs retention=7d retention-bytes=10G",
@@ -31,33 +30,33 @@ export default function topicCommand(context: Context): Command {
       HELP,
   );
   const settings = "settings, like retention=7d";
-  topic.addCommand(
+  topic.command(
     command("ls", "list the topics").action((options: GlobalOptions) => list(context, options)),
   );
-  topic.addCommand(
+  topic.command(
     command("create", "make a topic")
       .argument("<topic>", "the topic", parseTopic)
       .argument("[setting...]", settings)
-      .addHelpText("after", HELP)
+      .after(HELP)
       .action((name: string, words: string[], options: GlobalOptions) =>
         create(context, name, words, options),
       ),
   );
-  topic.addCommand(
+  topic.command(
     command("set", "change settings of a topic")
       .argument("<topic>", "the topic", parseTopic)
       .argument("<setting...>", settings)
-      .addHelpText("after", HELP)
+      .after(HELP)
       .action((name: string, words: string[], options: GlobalOptions) =>
         set(context, name, words, options),
       ),
   );
-  topic.addCommand(
+  topic.command(
     command("show", "print settings, log and subscriptions of a topic")
       .argument("<topic>", "the topic, or a pattern", parseTopicOrPattern)
       .action((name: string, options: GlobalOptions) => show(context, name, options)),
   );
-  topic.addCommand(
+  topic.command(
     command("rm", "remove a topic, its subscriptions and its log")
       .argument("<topic>", "the topic, or a pattern", parseTopicOrPattern)
       .option("-f, --force", "do not ask")

@@ -1,5 +1,5 @@
 /** spool unsubscribe — remove a subscription. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { statsOf } from "../../stats/queue-stats.ts";
 import type { Context, GlobalOptions } from "../context.ts";
@@ -11,7 +11,7 @@ interface Options extends GlobalOptions {
   readonly force?: boolean;
 }
 
-export default function unsubscribeCommand(context: Context): Command {
+export default function unsubscribeCommand(context: Context): Verb {
   return command("unsubscribe", "remove a subscription")
     .description(
       "Remove a subscription and what waits in it. Asks where that is anything. Other subscriptions " +
@@ -19,10 +19,7 @@ export default function unsubscribeCommand(context: Context): Command {
     )
     .argument(subscriptionArgument, "the subscription", parseSubscription)
     .option("-f, --force", "do not ask")
-    .addHelpText(
-      "after",
-      examples("spool unsubscribe logs/archive", "spool unsubscribe logs/old -f"),
-    )
+    .after(examples("spool unsubscribe logs/archive", "spool unsubscribe logs/old -f"))
     .action((name: SubscriptionName, options: Options) => unsubscribe(context, name, options));
 }
 

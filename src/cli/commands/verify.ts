@@ -1,5 +1,5 @@
 /** spool verify — check every name and every byte, and put right what is wrong. */
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import type { Finding, Verified, VerifyOptions } from "../../queue/finding.ts";
 import type { Queue } from "../../queue/queue.ts";
@@ -16,7 +16,7 @@ interface Options extends GlobalOptions {
   readonly repair?: boolean;
 }
 
-export default function verifyCommand(context: Context): Command {
+export default function verifyCommand(context: Context): Verb {
   return command("verify", "check every name and every byte")
     .description(
       "Read every name and every byte, and print what is wrong: path and problem. Changes nothing " +
@@ -26,10 +26,7 @@ export default function verifyCommand(context: Context): Command {
     )
     .argument("[queue...]", "these queues and topics only")
     .option("--repair", "put right what is found")
-    .addHelpText(
-      "after",
-      examples("spool verify", "spool verify jobs --json", "spool verify --repair"),
-    )
+    .after(examples("spool verify", "spool verify jobs --json", "spool verify --repair"))
     .action((names: string[], options: Options) => new Verify(context, options).run(names));
 }
 

@@ -1,7 +1,7 @@
 /** spool work — run a command for each message. */
 import type { ChildProcess } from "node:child_process";
 
-import type { Command } from "commander";
+import type { Verb } from "../verb.ts";
 
 import { fromErrno, SpoolError } from "../../errors.ts";
 import type { Message } from "../../queue/message.ts";
@@ -37,7 +37,7 @@ const EXAMPLES = `${examples(
 What the exit of CMD means: 0 done; 65 or 100 dead letter; 99 done, and stop; 126 or 127 CMD cannot
 be run, stop; any other, a signal or the time-out: retry after the queue's back-off.`;
 
-export default function workCommand(context: Context): Command {
+export default function workCommand(context: Context): Verb {
   return command("work", "run a command for each message")
     .description(
       "Run CMD for each message: payload on stdin, {} is the path of a file that holds it. " +
@@ -53,7 +53,7 @@ export default function workCommand(context: Context): Command {
     .option("--once", "end after one message")
     .option("--lease <duration>", "instead of the queue's lease time", parseDuration)
     .option("-v, --verbose", "a line on stderr for each message")
-    .addHelpText("after", EXAMPLES)
+    .after(EXAMPLES)
     .action((queue: string, cmd: string[], options: Options) => work(context, queue, cmd, options));
 }
 
