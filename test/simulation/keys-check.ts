@@ -1,6 +1,7 @@
 /** Keys: what has one is there once within a window, and every call with that key is told its id. */
 import assert from "node:assert/strict";
 
+import { timeOfId } from "../../src/message/id.ts";
 import type { History, Sent } from "./history.ts";
 import { delayMs } from "./leases-check.ts";
 import { shown } from "./shown.ts";
@@ -36,13 +37,21 @@ function once(one: Sent, other: Sent, known: (sent: Sent) => Known): void {
 
 /** True where both were put within one window, whenever in their calls that was. */
 function areWithinWindow(history: History, one: Sent, other: Sent): boolean {
-  const { dedupWindowMs, tickMs, lives } = history;
+  const { dedupWindowMs } = history;
   if (dedupWindowMs === Number.POSITIVE_INFINITY) return true;
-  const begins = [one, other].map(
-    ({ beganMs, process }) => beganMs - tickMs - delayMs(history, process),
-  );
-  const ends = [one, other].map(
-    ({ endedMs, process }) => endedMs ?? lives.get(process)?.endMs ?? Number.POSITIVE_INFINITY,
-  );
-  return Math.max(...ends) - Math.min(...begins) < dedupWindowMs;
+  const spans = [one, other].map((sent) => spanOf(history, sent));
+  const beginMs = Math.min(...spans.map(([begin]) => begin));
+  return Math.max(...spans.map(([, end]) => end)) - beginMs < dedupWindowMs;
+}
+
+/** When it was put. A window counts from the message that was added, not from its duplicates. */
+function spanOf(history: History, sent: Sent): [beginMs: number, endMs: number] {
+  const { tickMs, lives } = history;
+  const { id, result, beganMs, endedMs, process } = sent;
+  if (result === "duplicate" && id !== undefined) {
+    const atMs = timeOfId(id);
+    return [atMs - tickMs, atMs + tickMs];
+  }
+  const endMs = endedMs ?? lives.get(process)?.endMs ?? Number.POSITIVE_INFINITY;
+  return [beganMs - tickMs - delayMs(history, process), endMs];
 }
