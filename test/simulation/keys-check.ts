@@ -1,7 +1,7 @@
 /** Keys: what has one is there once within a window, and every call with that key is told its id. */
 import assert from "node:assert/strict";
 
-import { timeOfId } from "../../src/message/id.ts";
+import { parseMessageId, timeOfId } from "../../src/message/id.ts";
 import type { History, Sent } from "./history.ts";
 import { delayMs } from "./leases-check.ts";
 import { shown } from "./shown.ts";
@@ -48,8 +48,9 @@ function areWithinWindow(history: History, one: Sent, other: Sent): boolean {
 function spanOf(history: History, sent: Sent): [beginMs: number, endMs: number] {
   const { tickMs, lives } = history;
   const { id, result, beganMs, endedMs, process } = sent;
-  if (result === "duplicate" && id !== undefined) {
-    const atMs = timeOfId(id);
+  const added = result === "duplicate" && id !== undefined ? parseMessageId(id) : undefined;
+  if (added !== undefined) {
+    const atMs = timeOfId(added.batch);
     return [atMs - tickMs, atMs + tickMs];
   }
   const endMs = endedMs ?? lives.get(process)?.endMs ?? Number.POSITIVE_INFINITY;
