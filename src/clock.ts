@@ -33,8 +33,12 @@ export const monotonicMs: MonotonicMs = () => {
 export class Breath {
   #lastMs = monotonicMs();
 
-  async take(): Promise<void> {
-    if (monotonicMs() - this.#lastMs < BREATH_MS) return;
+  /** A promise only where it is time for it. */
+  take(): Promise<void> | undefined {
+    return monotonicMs() - this.#lastMs < BREATH_MS ? undefined : this.#breathe();
+  }
+
+  async #breathe(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     this.#lastMs = monotonicMs();
   }

@@ -54,13 +54,16 @@ const pad = (value: number, width: number): string => String(value).padStart(wid
 /** The last time that thirteen digits can say. */
 export const LAST_MS = 9_999_999_999_999;
 
+function checkTime(ms: number): void {
+  if (!Number.isInteger(ms) || ms < 0 || ms > LAST_MS) {
+    throw new SpoolError("BAD_VALUE", `not a time that can be kept: ${ms} ms`, "Give less.");
+  }
+}
+
 /** @throws BAD_VALUE  where a time has no name: nothing may get a name that does not read back. */
 export function formatSlice(slice: Slice): string {
-  for (const ms of [slice.visibleMs, slice.expiresMs ?? 0]) {
-    if (!Number.isInteger(ms) || ms < 0 || ms > LAST_MS) {
-      throw new SpoolError("BAD_VALUE", `not a time that can be kept: ${ms} ms`, "Give less.");
-    }
-  }
+  checkTime(slice.visibleMs);
+  if (slice.expiresMs !== undefined) checkTime(slice.expiresMs);
   let name =
     `${slice.rank}-${pad(slice.visibleMs, 13)}-${slice.batch}-${pad(slice.first, 7)}` +
     `-n${slice.count}-o${slice.offset}-b${slice.bytes}-a${slice.attempts}`;

@@ -7,7 +7,7 @@
  * of its name.
  */
 import { closeQuietly, readAll } from "../disk/durable.ts";
-import type { FileSystem } from "../disk/file-system.ts";
+import type { Awaitable, FileSystem } from "../disk/file-system.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { BLOCK_BYTES, BUFFER_BYTES, HEADER_BYTES, IN_MEMORY_BYTES } from "../limits.ts";
 import { DamagedError, parseHeader, parseHeaders } from "../message/batch.ts";
@@ -126,11 +126,11 @@ export class BatchFile {
     return this;
   }
 
-  async close(): Promise<void> {
-    if (--this.#users === 0) {
-      this.#body = undefined;
-      await closeQuietly(this.#fs, this.#fd);
-    }
+  /** A promise only where there is something to wait for. */
+  close(): Promise<void> | undefined {
+    if (--this.#users > 0) return undefined;
+    this.#body = undefined;
+    return closeQuietly(this.#fs, this.#fd);
   }
 
   /** Bytes [offset, offset + bytes) of the body, in blocks. */
@@ -164,13 +164,17 @@ export class BatchFile {
   }
 
   /** The message that starts at `offset`; `end` is where its slice ends. @throws DamagedError */
-  async spanAt(offset: number, end: number): Promise<Span> {
+  spanAt(offset: number, end: number): Awaitable<Span> {
     const { framing, headers } = this.header;
     if (framing === "whole") return { headers, offset, bytes: end - offset, next: end };
-    if (framing === "lines") {
-      const at = await this.#newlineFrom(offset, end);
-      return { headers, offset, bytes: at - offset, next: at + 1 };
-    }
+    if (framing !== "lines") return this.#recordAt(offset, end);
+    const span = (at: number): Span => ({ headers, offset, bytes: at - offset, next: at + 1 });
+    const at = this.#newlineFrom(offset, end);
+    return typeof at === "number" ? span(at) : at.then(span);
+  }
+
+  async #recordAt(offset: number, end: number): Promise<Span> {
+    const { headers } = this.header;
     const front = await this.buffer(offset, Math.min(8, end - offset));
     const headersBytes = front.length < 8 ? end : front.readUInt32BE(0);
     const bytes = front.length < 8 ? 0 : front.readUInt32BE(4);
@@ -191,13 +195,15 @@ export class BatchFile {
     return at;
   }
 
-  async #newlineFrom(offset: number, end: number): Promise<number> {
+  #newlineFrom(offset: number, end: number): Awaitable<number> {
+    if (this.#body === undefined) return this.#readToNewline(offset, end);
+    const found = this.#body.indexOf(NEWLINE, offset);
+    if (found === -1 || found >= end) throw new DamagedError("a line has no end");
+    return found;
+  }
+
+  async #readToNewline(offset: number, end: number): Promise<number> {
     let at = offset;
-    if (this.#body !== undefined) {
-      const found = this.#body.indexOf(NEWLINE, offset);
-      if (found !== -1 && found < end) return found;
-      throw new DamagedError("a line has no end");
-    }
     for await (const block of this.read(offset, end - offset)) {
       const found = block.indexOf(NEWLINE);
       if (found !== -1) return at + found;

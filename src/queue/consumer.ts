@@ -141,7 +141,8 @@ export class Consumer {
     const slice = held.slice;
     if (slice === undefined || this.#lease === undefined) return undefined;
     try {
-      const span = await file.spanAt(slice.offset, slice.offset + slice.bytes);
+      const found = file.spanAt(slice.offset, slice.offset + slice.bytes);
+      const span = found instanceof Promise ? await found : found;
       return new Message(this.#room, this.#lease, held, file, span);
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;

@@ -34,6 +34,9 @@ export class Held {
   /** The bucket that it came from: what goes back unchanged goes there. */
   readonly #bucket: string | undefined;
   #slice: Slice | undefined;
+  /** The last that was named, and its path. */
+  #named: Slice | undefined;
+  #path = "";
   /** It was linked from a whole, which may still be at its old name after a power cut. */
   #isUnsure: boolean;
 
@@ -158,7 +161,12 @@ export class Held {
   }
 
   #pathOf(slice: Slice): string {
-    return `${this.#lease}/${formatSlice(slice)}`;
+    // An ack names the rest, which is what the next ack renames.
+    if (slice !== this.#named) {
+      this.#path = `${this.#lease}/${formatSlice(slice)}`;
+      this.#named = slice;
+    }
+    return this.#path;
   }
 
   #lostNow(): Error {
@@ -240,7 +248,8 @@ function headOf(slice: Slice, count: number, next: number): Slice {
   return partOf(slice, slice.first, count, slice.offset, next - slice.offset);
 }
 
-function restOf(slice: Slice, count: number, next: number): Slice {
+/** What is left of a slice behind its first `count` messages; `next` is where that begins in the batch. */
+export function restOf(slice: Slice, count: number, next: number): Slice {
   const bytes = slice.bytes - (next - slice.offset);
   return partOf(slice, slice.first + count, slice.count - count, next, bytes);
 }

@@ -14,11 +14,9 @@ import type { NackOptions } from "./settle.ts";
 
 export class Message {
   readonly queue: string;
-  readonly id: string;
   readonly headers: Headers;
   /** 1 for the first delivery. */
   readonly attempt: number;
-  readonly enqueuedAt: Date;
   /** Of the payload. */
   readonly bytes: number;
   readonly #room: Room;
@@ -28,8 +26,11 @@ export class Message {
   #held: Held;
   #isSettled = false;
   #isDone = false;
+  #isOver = false;
   #failure: unknown;
-  #turn: Promise<unknown> = Promise.resolve();
+  #turn: Promise<unknown> | undefined;
+  readonly #batch: string;
+  readonly #index: number;
 
   constructor(room: Room, lease: Lease, held: Held, file: BatchFile, span: Span) {
     const slice = held.slice!;
@@ -39,11 +40,19 @@ export class Message {
     this.#file = file.share();
     this.#span = span;
     this.queue = room.name;
-    this.id = file.header.framing === "whole" ? slice.batch : `${slice.batch}.${slice.first}`;
+    this.#batch = slice.batch;
+    this.#index = slice.first;
     this.headers = span.headers;
     this.attempt = slice.attempts + 1;
-    this.enqueuedAt = new Date(timeOfId(slice.batch));
     this.bytes = span.bytes;
+  }
+
+  get id(): string {
+    return this.#file.header.framing === "whole" ? this.#batch : `${this.#batch}.${this.#index}`;
+  }
+
+  get enqueuedAt(): Date {
+    return new Date(timeOfId(this.#batch));
   }
 
   /** The payload in one piece. @throws BAD_VALUE above 2 GiB: use `stream`. */
@@ -59,6 +68,11 @@ export class Message {
   /** True once it was acked, nacked or rejected. */
   get isSettled(): boolean {
     return this.#isSettled;
+  }
+
+  /** True once that is done, and nothing more is to be waited for. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** Names this claim for `ack`, `nack`, `reject` and `extend` by another process. */
@@ -162,13 +176,15 @@ export class Message {
         await this.#file.close();
         throw error;
       }
-      await this.#file.close();
+      this.#isOver = true;
+      const closing = this.#file.close();
+      if (closing !== undefined) await closing;
     });
   }
 
   /** One act after the other: an ack beside a detach would work on names that change under it. */
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(act);
+    const done = this.#turn === undefined ? act() : this.#turn.then(act);
     this.#turn = done.catch(() => {});
     return done;
   }

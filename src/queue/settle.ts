@@ -1,8 +1,11 @@
 /** Settling: what nack means for a queue, and acts on a message by its receipt. */
+import { listIfThere, renameOnce } from "../disk/durable.ts";
+import { covers, formatSlice, parseSlice } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
 import { backoffMs } from "./settings.ts";
 import type { Buckets } from "./buckets.ts";
 import type { DeathReason } from "./dead-letters.ts";
-import { Held } from "./held.ts";
+import { Held, restOf } from "./held.ts";
 import { dropEmptyLease, extendLease } from "./lease.ts";
 import type { parseReceipt } from "./receipt.ts";
 import type { Room } from "./room.ts";
@@ -40,9 +43,24 @@ export async function settleByReceipt(
   act: (held: Held, next: number) => Promise<void>,
 ): Promise<void> {
   await room.settings();
-  const held = new Held(room, buckets, room.layout.lease(lease.name), slice, undefined, true);
+  const directory = room.layout.lease(lease.name);
+  await splitAgain(room, directory, slice);
+  const held = new Held(room, buckets, directory, slice, undefined, true);
   await act(held, slice.offset + slice.bytes);
   await dropEmptyLease(room, lease.name);
+}
+
+/**
+ * A power cut may have undone the second half of the split that the receipt's slice comes from: then what it
+ * was split from holds its message still, which would come back although it was acked.
+ */
+async function splitAgain(room: Room, directory: string, slice: Slice): Promise<void> {
+  for (const name of await listIfThere(room.fs, directory)) {
+    const whole = parseSlice(name);
+    if (whole === undefined || !covers(whole, slice) || whole.first !== slice.first) continue;
+    const rest = formatSlice(restOf(whole, slice.count, slice.offset + slice.bytes));
+    await renameOnce(room.disk, `${directory}/${name}`, `${directory}/${rest}`);
+  }
 }
 
 /** Makes what a receipt names last `forMs` from now. @throws LEASE_LOST, NO_QUEUE */

@@ -49,7 +49,7 @@ export abstract class Site {
   abstract makeAgain(): Promise<void>;
 
   /** Lets timers and other work have a turn; for every loop over messages. */
-  breathe(): Promise<void> {
+  breathe(): Promise<void> | undefined {
     return this.#breath.take();
   }
 

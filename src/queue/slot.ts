@@ -37,8 +37,11 @@ export class Slot {
    */
   async next(limit = Number.POSITIVE_INFINITY): Promise<Message | undefined> {
     for (;;) {
-      await this.#room.breathe();
-      await this.#advance();
+      const breath = this.#room.breathe();
+      if (breath !== undefined) await breath;
+      // An ack that is done has changed the slice already; the rest of it is next.
+      const isNext = this.#current?.isOver === true && this.#claim?.held.slice !== undefined;
+      if (!isNext) await this.#advance();
       if (this.#claim === undefined) {
         this.#claim = await this.#consumer.claim(Math.min(this.#want, limit));
         this.#claimedMs = this.#room.disk.clock.monotonicMs();

@@ -27,7 +27,7 @@ import type { Queue } from "../../src/queue/queue.ts";
 import { parseReceipt } from "../../src/queue/receipt.ts";
 import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
 import type { QueueSettings } from "../../src/queue/settings.ts";
-import { extendByReceipt } from "../../src/queue/settle.ts";
+import { extendByReceipt, settleByReceipt } from "../../src/queue/settle.ts";
 import { Slot } from "../../src/queue/slot.ts";
 import { openSpool } from "../../src/spool.ts";
 import { statsOf } from "../../src/stats/queue-stats.ts";
@@ -391,5 +391,28 @@ describe("a takeover", () => {
     expect(readdirSync(layout.reclaim)).toEqual([]);
     expect((await drain(reaper)).toSorted()).toEqual(numbers(10));
     expect(await statsOf(reaper)).toMatchObject({ ready: 0, inFlight: 0, dead: 0 });
+  });
+});
+
+describe("a receipt", () => {
+  test("of a split that a power cut has undone by half: acked is acked", async ({ queue }) => {
+    await queue.create();
+    await queue.putMany().run(bytesOf("a\nb\nc\n"));
+    const consumer = queue.consumer("handed out", { leaseMs: 60_000 });
+    const claim = (await consumer.claim(3))!;
+    const whole = formatSlice(claim.held.slice!);
+    const message = (await consumer.open(claim))!;
+    const receipt = parseReceipt(await message.receipt());
+    await claim.file.close();
+    await consumer.leave();
+    // It was linked and renamed; what is left is the link.
+    const { layout } = queue.room;
+    const directory = layout.lease(receipt.lease.name);
+    const rest = readdirSync(directory).find((name) => name !== formatSlice(receipt.slice))!;
+    renameSync(`${directory}/${rest}`, `${directory}/${whole}`);
+
+    await settleByReceipt(queue.room, queue.buckets, receipt, (held, next) => held.ack(1, next));
+    utimesSync(layout.lock(receipt.lease.name), 1000, 1000);
+    expect((await drain(queue)).toSorted()).toEqual(["b", "c"]);
   });
 });
