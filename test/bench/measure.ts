@@ -1,4 +1,10 @@
-/** What all benchmarks share: a figure with its floor, the spread of several rounds, and the time of an act. */
+/**
+ * What all benchmarks share: rounds in which a thing and its floor take turns, the spread of several
+ * rounds, and a row of the table with its verdict.
+ *
+ * A noisy machine disturbs neighbours in time alike, so a row compares round by round, and says the median of
+ * these ratios, not the ratio of two medians.
+ */
 
 export interface Spread {
   readonly median: number;
@@ -6,12 +12,27 @@ export interface Spread {
   readonly most: number;
 }
 
+export type Unit = "ms" | "µs" | "per s" | "MB" | "MB/s" | "%";
+
+/** What is compared with the target: ours to the floor's, ours less the floor's, or ours alone. */
+export type Measure = "ratio" | "difference" | "alone";
+
+export interface Target {
+  readonly limit: "at most" | "at least";
+  readonly value: number;
+}
+
 export interface Row {
   readonly what: string;
+  readonly unit: Unit;
+  /** One figure a round. */
+  readonly ours: readonly number[];
+  /** What stands beside it; empty where nothing does. */
   readonly floor: string;
-  readonly unit: "ms" | "µs" | "per s";
-  readonly ours: Spread;
-  readonly theirs: Spread;
+  /** Its figures, of the same rounds. */
+  readonly theirs: readonly number[];
+  readonly measure: Measure;
+  readonly target?: Target;
 }
 
 export function spread(values: readonly number[]): Spread {
@@ -19,8 +40,63 @@ export function spread(values: readonly number[]): Spread {
   return { median: sorted[sorted.length >> 1]!, least: sorted[0]!, most: sorted.at(-1)! };
 }
 
-export const elapsedMs = (act: () => void): number => {
+/** The value that this share of all is below. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
+}
+
+/** Round by round, what is compared with the target. */
+export function measured({ ours, theirs, measure }: Row): number[] {
+  if (measure === "alone") return [...ours];
+  return ours.map((one, at) => (measure === "ratio" ? one / theirs[at]! : one - theirs[at]!));
+}
+
+/** True where the median meets the target; undefined where there is none. */
+export function isMet(row: Row): boolean | undefined {
+  if (row.target === undefined) return undefined;
+  const { median } = spread(measured(row));
+  return row.target.limit === "at most" ? median <= row.target.value : median >= row.target.value;
+}
+
+export const atMost = (value: number): Target => ({ limit: "at most", value });
+export const atLeast = (value: number): Target => ({ limit: "at least", value });
+
+type Act = () => number | Promise<number>;
+
+/**
+ * Runs all acts in turn, so many times, and returns their figures.
+ *
+ * Every other round goes backwards, so that none always runs in the wake of the same other one. One
+ * round before is not counted: it warms caches and compiles code.
+ */
+export async function alternate<Name extends string>(
+  rounds: number,
+  acts: Readonly<Record<Name, Act>>,
+  warmUps = 1,
+): Promise<Record<Name, number[]>> {
+  const names = Object.keys(acts) as Name[];
+  const figures = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<
+    Name,
+    number[]
+  >;
+  for (let round = -warmUps; round < rounds; round++) {
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      const figure = await acts[name]();
+      if (round >= 0) figures[name].push(figure);
+    }
+  }
+  return figures;
+}
+
+/** Milliseconds that an act takes. */
+export async function elapsedMs(act: () => unknown): Promise<number> {
   const startMs = performance.now();
-  act();
+  await act();
   return performance.now() - startMs;
-};
+}
+
+/** How many a second, of `count` that an act does. */
+export async function rate(count: number, act: () => unknown): Promise<number> {
+  return (1000 * count) / (await elapsedMs(act));
+}

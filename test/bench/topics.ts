@@ -1,112 +1,85 @@
-/**
- * What a subscription costs a publish: the time of a publish to many subscriptions, less that to one,
- * for each further one, against a bare `link` and `rename` into as many directories. And what the
- * payload costs the disk.
- */
+/** What a publish costs for each subscription, and what its payload costs the disk. */
 import * as fs from "node:fs";
-import { join } from "node:path";
 
-import { openSpool } from "../../src/spool.ts";
 import type { Topic } from "../../src/topic/topic.ts";
-import { spread } from "./measure.ts";
+import { PAYLOAD } from "./ground.ts";
+import type { Ground, Section } from "./ground.ts";
+import { alternate, atMost } from "./measure.ts";
 import type { Row } from "./measure.ts";
 
 const SUBSCRIPTIONS = 100;
-const PAYLOAD = Buffer.alloc(100, "x");
+const BATCH = 1000;
 
-async function topicWith(scratch: string, name: string, count: number): Promise<Topic> {
-  const spool = await openSpool({ dir: join(scratch, name), blocking: true });
-  const topic = await spool.topic("logs");
-  for (let index = 0; index < count; index++) await topic.subscribe(`s${index}`);
+async function topicWith(ground: Ground, dir: string): Promise<Topic> {
+  const topic = await (await ground.open(dir)).topic("logs");
+  for (let index = 0; index < SUBSCRIPTIONS; index++) await topic.subscribe(`s${index}`);
   return topic;
 }
 
-/** Microseconds for one publish. Not synced: an fsync is no part of what a subscription costs. */
-async function publishUs(topic: Topic, publishes: number, messages: number): Promise<number> {
-  const lines = Buffer.concat(
-    Array.from({ length: messages }, () => Buffer.from(`${PAYLOAD.toString()}\n`)),
-  );
-  // oxlint-disable-next-line require-await
-  const input = async function* (): AsyncGenerator<Uint8Array> {
-    yield lines;
-  };
-  const startMs = performance.now();
-  for (let index = 0; index < publishes; index++) {
-    if (messages === 1) await topic.publish(PAYLOAD, { sync: "none" });
-    else await topic.publishMany({ sync: "none" }).run(input());
-  }
-  return (1000 * (performance.now() - startMs)) / publishes;
+const LINES = Buffer.from(`${PAYLOAD.toString()}\n`.repeat(BATCH));
+
+// oxlint-disable-next-line require-await
+async function* oneBatch(): AsyncGenerator<Uint8Array> {
+  yield LINES;
 }
 
-/** Microseconds for one link and one rename, into as many directories, in a bare loop. */
-function bareUs(scratch: string, round: number, publishes: number): number {
-  const root = join(scratch, `links${round}`);
-  for (let index = 0; index < SUBSCRIPTIONS; index++) {
-    for (const name of ["incoming", "ready"]) {
-      fs.mkdirSync(join(root, `s${index}`, name), { recursive: true });
-    }
-  }
-  const startMs = performance.now();
-  for (let publish = 0; publish < publishes; publish++) {
-    const batch = join(root, `batch${publish}`);
-    fs.writeFileSync(batch, PAYLOAD);
-    for (let index = 0; index < SUBSCRIPTIONS; index++) {
-      fs.linkSync(batch, join(root, `s${index}/incoming/${publish}`));
-    }
-    for (let index = 0; index < SUBSCRIPTIONS; index++) {
-      fs.renameSync(
-        join(root, `s${index}/incoming/${publish}`),
-        join(root, `s${index}/ready/${publish}`),
-      );
-    }
-  }
-  return (1000 * (performance.now() - startMs)) / publishes / SUBSCRIPTIONS;
-}
-
-/** One row for single messages, one for batches of a thousand. */
-export async function fanOut(scratch: string, rounds: number, publishes: number): Promise<Row[]> {
-  const single: number[] = [];
-  const batched: number[] = [];
-  const bare: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const one = await topicWith(scratch, `one${round}`, 1);
-    const many = await topicWith(scratch, `many${round}`, SUBSCRIPTIONS + 1);
-    for (const topic of [one, many]) await publishUs(topic, 20, 1);
-    bare.push(bareUs(scratch, round, publishes));
-    for (const [messages, figures] of [
-      [1, single],
-      [1000, batched],
-    ] as const) {
-      const more =
-        (await publishUs(many, publishes, messages)) - (await publishUs(one, publishes, messages));
-      figures.push(more / SUBSCRIPTIONS);
-    }
-  }
-  const floor = { floor: "link + rename", unit: "µs" as const, theirs: spread(bare) };
-  const what = "each further subscription of";
+/** Whole durable publishes, divided by subscriptions and messages. */
+async function fanOut(ground: Ground): Promise<Row[]> {
+  const publishes = ground.size(50, 5);
+  const topic = await topicWith(ground, ground.fresh("fan-out"));
+  const figures = await alternate(ground.rounds(5), {
+    spool: async () => {
+      const startMs = performance.now();
+      for (let at = 0; at < publishes; at++) await topic.publishMany().run(oneBatch());
+      return (1000 * (performance.now() - startMs)) / publishes / SUBSCRIPTIONS / BATCH;
+    },
+    floor: () => {
+      const tookS = ground.floors.fanOut(publishes, SUBSCRIPTIONS, LINES.length);
+      return (1e6 * tookS) / publishes / SUBSCRIPTIONS / BATCH;
+    },
+  });
+  const row = {
+    what: `fan-out to ${SUBSCRIPTIONS} subscriptions, per subscription and message of a batch of 1,000`,
+    unit: "µs",
+    ours: figures.spool,
+  } as const;
   return [
-    { what: `${what} a publish of one message`, ...floor, ours: spread(single) },
-    { what: `${what} a publish of 1,000 lines`, ...floor, ours: spread(batched) },
+    { ...row, floor: "", theirs: [], measure: "alone", target: atMost(1) },
+    {
+      ...row,
+      floor: `write, 100 link, 100 rename, fsync, ${ground.floors.language}`,
+      theirs: figures.floor,
+      measure: "ratio",
+    },
   ];
 }
 
-/** Bytes on the disk of a payload of 10 MB that 100 subscriptions get, as a multiple of the payload. */
-export async function diskUse(scratch: string): Promise<string> {
-  const topic = await topicWith(scratch, "use", SUBSCRIPTIONS);
+/** Bytes on the disk of a payload of 10 MB that 100 subscriptions get. */
+async function diskUse(ground: Ground): Promise<Row[]> {
+  const dir = ground.fresh("use");
+  const topic = await topicWith(ground, dir);
   const bytes = 10_000_000;
   await topic.publish(Buffer.alloc(bytes, "x"));
   const blocks = new Map<number, number>();
-  let names = 0;
-  for (const entry of fs.readdirSync(join(scratch, "use"), {
-    recursive: true,
-    withFileTypes: true,
-  })) {
+  for (const entry of fs.readdirSync(dir, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
-    const stat = fs.statSync(join(entry.parentPath, entry.name));
-    if (stat.size < bytes) continue;
-    blocks.set(stat.ino, stat.blocks * 512);
-    names++;
+    const stat = fs.statSync(`${entry.parentPath}/${entry.name}`);
+    if (stat.size >= bytes) blocks.set(stat.ino, stat.blocks * 512);
   }
   const used = [...blocks.values()].reduce((sum, one) => sum + one, 0);
-  return `A payload of 10 MB that ${names} subscriptions got takes ${(used / bytes).toFixed(2)} times its size on the disk.`;
+  return [
+    {
+      what: `disk use of a payload that ${SUBSCRIPTIONS} subscriptions got`,
+      unit: "MB",
+      ours: [used / 1e6],
+      floor: "the payload",
+      theirs: [bytes / 1e6],
+      measure: "ratio",
+    },
+  ];
 }
+
+export const topicRows: readonly Section[] = [
+  { name: "fan-out", about: "fan-out to 100 subscriptions", run: fanOut },
+  { name: "disk", about: "disk use of a payload that 100 subscriptions got", run: diskUse },
+];

@@ -113,9 +113,9 @@ const OWNERSHIP: readonly Mutation[] = [
     find: "await this.#linked(slice, rest, () => this.#place(slice, back));",
     replace: [
       "await this.#linked(slice, rest, async () => {",
-      "      const { fs } = this.#room;",
+      "      const { fs, disk } = this.#room;",
       "      const copy = this.#room.draft();",
-      "      await linkOrCopy(fs, this.#pathOf(slice), copy, this.#room.draft());",
+      "      await linkOrCopy(disk, this.#pathOf(slice), copy, this.#room.draft());",
       "      await this.#buckets.place(copy, back);",
       '      await ignore(() => fs.unlink(this.#pathOf(slice)), "ENOENT");',
       "    });",
