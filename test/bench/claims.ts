@@ -27,7 +27,6 @@ async function claims(ground: Ground): Promise<Row[]> {
     queues.push(queue);
     floors.push(ground.floors.prepareClaims(count, fileBytes));
   }
-  ground.settle();
   const figures = await alternate(rounds, {
     spool: () =>
       rate(count, async () => {
@@ -90,7 +89,6 @@ export class Consumers {
       fillFiles(queue.room.layout.root, count, PAYLOAD);
       this.#queues.push(queue.name);
     }
-    this.#ground.settle();
   }
 
   /** Has the first `many` of them empty the next queue of `count` messages. */
@@ -124,7 +122,7 @@ export class Consumers {
 }
 
 async function competing(ground: Ground): Promise<Row[]> {
-  const count = ground.size(16_000, 2000);
+  const count = ground.size(8000, 1000);
   const consumers = await Consumers.start(ground, 8);
   const wasted = new Map<number, number[]>([1, 2, 4, 8].map((many) => [many, []]));
   const race = async (many: number): Promise<number> => {

@@ -78,7 +78,7 @@ function costsOf(ground: Ground, name: string): Record<Cost, () => Promise<numbe
 }
 
 async function againstConsumers(ground: Ground): Promise<Series[]> {
-  const count = ground.size(16_000, 2000);
+  const count = ground.size(8000, 1000);
   const consumers = await Consumers.start(ground, Math.max(...CONSUMERS));
   const rates = new Map<number, number[]>();
   const wasted = new Map<number, number[]>();

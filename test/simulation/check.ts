@@ -241,6 +241,10 @@ class Checker {
     for (const call of Map.groupBy(this.#history.sent, (sent) => sent.call).values()) {
       if (call[0]!.to !== TOPIC || call.length === 1) continue;
       for (const { name } of this.#history.openSubscriptions()) {
+        const handed = call.some(({ body }) => this.#handings.has(`${name}\n${body}`));
+        // What nobody was promised may be undone by a power cut, also where some of it was seen before.
+        const { result, began } = call[0]!;
+        if (handed && result !== "ok" && this.#wasCut(began, Number.POSITIVE_INFINITY)) continue;
         const there = call.filter(({ body }) => this.#wasThere(`${name}\n${body}`));
         const isAll = there.length === 0 || there.length === call.length;
         assert.ok(isAll, `${name} has ${there.length} of ${call.length} lines of a batch`);
