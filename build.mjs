@@ -6,7 +6,7 @@
 //   cli/                  the other verbs, each in a file of its own
 //   lib/                  the library
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -14,6 +14,12 @@ import { rolldown } from "rolldown";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 const CORE = "src/cli/core.ts";
+// Built beside and then put in its place, because others may be running, or building, what is there.
+const NEW = `dist.${process.pid}`;
+const OLD = `${NEW}.old`;
+process.on("exit", () => {
+  for (const dir of [NEW, OLD]) rmSync(dir, { recursive: true, force: true });
+});
 
 // Each file that is loaded costs more than its bytes, so all that the hot verbs import by themselves is one.
 async function modulesOf(input) {
@@ -42,7 +48,7 @@ async function bundle(input, options = {}) {
     transform: { define: { SPOOL_VERSION: JSON.stringify(version) } },
   });
   await made.write({
-    dir: "dist.new",
+    dir: NEW,
     format: "cjs",
     minify: true,
     entryFileNames: "[name].cjs",
@@ -55,8 +61,6 @@ async function bundle(input, options = {}) {
 const ascii = (text) =>
   text.replaceAll(/[^\0-\x7f]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-// Built beside and then put in its place, because others may be running what is there.
-rmSync("dist.new", { recursive: true, force: true });
 await bundle({ spool: "src/cli/entry.ts" });
 const core = await modulesOf({ core: CORE });
 await bundle(
@@ -67,19 +71,19 @@ await bundle(
     },
   },
 );
-const file = "dist.new/core.cjs";
+const file = join(NEW, "core.cjs");
 writeFileSync(file, `(function(exports,require,start){${ascii(readFileSync(file, "utf8"))}\n})`);
 // The code of what ran in these is in the cache; the spool that they work on is thrown away.
 const scratch = mkdtempSync(join(tmpdir(), "spool-build-"));
 try {
-  execFileSync(process.execPath, ["src/cli/make-cache.cjs", "dist.new", scratch], {
+  execFileSync(process.execPath, ["src/cli/make-cache.cjs", NEW, scratch], {
     stdio: ["ignore", "ignore", "inherit"],
   });
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
-execFileSync("tsc", ["-p", "tsconfig.build.json", "--outDir", "dist.new/lib"], {
+execFileSync("tsc", ["-p", "tsconfig.build.json", "--outDir", join(NEW, "lib")], {
   stdio: "inherit",
 });
-rmSync("dist", { recursive: true, force: true });
-renameSync("dist.new", "dist");
+if (existsSync("dist")) renameSync("dist", OLD);
+renameSync(NEW, "dist");
