@@ -18,8 +18,7 @@ import { dirname } from "node:path";
 import { ring } from "../disk/bell.ts";
 import { ignore, syncDirectory, syncNames } from "../disk/durable.ts";
 import { fromErrno, isErrno, SpoolError } from "../errors.ts";
-import { LAST_MS, timeOfBatch } from "../message/slice.ts";
-import type { Slice } from "../message/slice.ts";
+import { timeOfBatch } from "../message/slice.ts";
 import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
 import type { Sync } from "../queue/intake.ts";
@@ -29,7 +28,7 @@ import { GoneError, LinkSource } from "./link-source.ts";
 import type { Log } from "./log.ts";
 import { bucketsOf, placesOf } from "./planted.ts";
 import type { Planted } from "./planted.ts";
-import { select } from "./selection.ts";
+import { select, withTtlOf } from "./selection.ts";
 import type { Contents } from "./selection.ts";
 import { formatLink } from "./ticket.ts";
 import type { Ticket } from "./ticket.ts";
@@ -153,6 +152,12 @@ export class FanOut {
       if (!isDone) throw new GoneError(`${name} is gone`);
     }
     await this.#syncIfCareful(sync, [layout.committed]);
+  }
+
+  /** What steps 3 and 4 sync, for somebody who died in them. */
+  async secure(planted: readonly Planted[]): Promise<void> {
+    const incoming = new Set(planted.map(({ member }) => member.incoming));
+    await this.#syncIfCareful("disk", [...incoming, this.#room.layout.committed]);
   }
 
   /**
@@ -286,14 +291,4 @@ export function noSubscriber(topic: string): SpoolError {
     `topic ${topic}: nobody has subscribed to this message; it was not published`,
     `Subscribe first: spool subscribe ${topic}/NAME`,
   );
-}
-
-/** A message that brings no time to live has that of the subscription. */
-export function withTtlOf(
-  { settings }: Pick<Subscriber, "settings">,
-  slice: Slice,
-  fromMs: number,
-): Slice {
-  if (slice.expiresMs !== undefined || settings.ttlMs === 0) return slice;
-  return { ...slice, expiresMs: Math.min(LAST_MS, fromMs + settings.ttlMs) };
 }

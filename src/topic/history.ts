@@ -12,10 +12,9 @@ import type { Slice } from "../message/slice.ts";
 import type { Warn } from "../queue/aside.ts";
 import { ForeignError } from "../queue/batch-file.ts";
 import type { Subscriber } from "./audience.ts";
-import { withTtlOf } from "./fan-out.ts";
 import { GoneError, LinkSource } from "./link-source.ts";
 import type { LogEntry } from "./log.ts";
-import { readContents, select } from "./selection.ts";
+import { readContents, select, withTtlOf } from "./selection.ts";
 import { formatLink } from "./ticket.ts";
 import type { TopicRoom } from "./topic-room.ts";
 

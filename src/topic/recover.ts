@@ -94,6 +94,8 @@ export class Recovery {
     const patienceMs = this.#room.disk.kind.shared ? FINISH_SHARED_MS : FINISH_MS;
     if (!(await this.#isOver(ticket, patienceMs))) return "left";
     const links = await this.#undoer.linksOf(ticket);
+    // Or a power cut could take the commit back after a link of it was made visible.
+    await this.#fanOut.secure(links);
     // A link that is not in incoming/ any more may be there again after a power cut, and its ticket not.
     const before = this.#room.disk.kind.oneSync ? [] : await this.#audience.members();
     const isFinished = await this.#fanOut.finish(ticket, links, "disk", before);

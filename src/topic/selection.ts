@@ -6,10 +6,11 @@ import { HEADER_BYTES } from "../limits.ts";
 import { parseHeader } from "../message/batch.ts";
 import type { BatchHeader, Headers } from "../message/batch.ts";
 import type { Filter } from "../message/filter.ts";
-import { partOf } from "../message/slice.ts";
+import { LAST_MS, partOf } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { BatchFile, ForeignError } from "../queue/batch-file.ts";
 import type { Part } from "../queue/draft.ts";
+import type { QueueSettings } from "../queue/settings.ts";
 
 /** What a selection needs to know of a batch. */
 export interface Contents {
@@ -81,4 +82,14 @@ async function readHeader(fs: FileSystem, path: string): Promise<BatchHeader> {
   } finally {
     await fs.close(fd);
   }
+}
+
+/** A message that brings no time to live has that of the subscription. */
+export function withTtlOf(
+  { settings }: { readonly settings: Pick<QueueSettings, "ttlMs"> },
+  slice: Slice,
+  fromMs: number,
+): Slice {
+  if (slice.expiresMs !== undefined || settings.ttlMs === 0) return slice;
+  return { ...slice, expiresMs: Math.min(LAST_MS, fromMs + settings.ttlMs) };
 }

@@ -34,6 +34,18 @@ test("a power cut may undo an ack", () => {
   story.check();
 });
 
+test("a power cut may undo an ack, and the lease is there as before", () => {
+  const story = new Story();
+  story.send(QUEUE, "a");
+  const hold = { ...story.holdBy("p1", "handed out"), isLoose: true };
+  const [once, again] = [story.handTo(hold, "a"), story.handTo(hold, "a")];
+  story.settle(again, "ack");
+  story.history.cuts.push(story.history.step());
+  story.settle(once, "nack");
+  story.keep(QUEUE, "a");
+  story.check();
+});
+
 test("a power cut may undo a redrive, and leave the reason removed", () => {
   const story = new Story();
   const { history } = story;
