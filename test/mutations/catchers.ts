@@ -18,20 +18,23 @@ export interface Outcome {
 
 const SIMULATION = "test/simulation/fuzz.ts";
 
-/** For a bug that does not say who may see it. */
-const TOPIC = ["test/crash/topic-", "test/model/topic", "test/errors", "test/topic"];
+/** For a bug that does not say who may see it; the quick ones first. */
+const TOPIC = ["test/topic", "test/model/topic", "test/errors/topic", "test/crash/topic-"];
 const QUEUE = [
-  "test/crash/put",
-  "test/crash/consume",
-  "test/crash/takeover",
-  "test/crash/receipt",
-  "test/crash/bulk",
-  "test/crash/queue",
-  "test/crash/torn",
-  "test/model/race",
-  "test/model/queue",
-  "test/errors",
   "test/queue",
+  "test/crash/torn",
+  "test/crash/receipt",
+  "test/errors/put",
+  "test/errors/held",
+  "test/crash/bulk",
+  "test/crash/takeover",
+  "test/crash/consume",
+  "test/errors/consume",
+  "test/errors/manage",
+  "test/model/race",
+  "test/crash/put",
+  "test/crash/queue",
+  "test/model/queue",
 ];
 
 /** Longer than any stage takes, in ms: what hangs is not waited for. */

@@ -4,10 +4,10 @@ import type { Mutation } from "./mutation.ts";
 
 const DEDUP = "queue/dedup.ts";
 const KEYED = [
+  "test/queue",
   "test/crash/put.test.ts",
   "test/crash/topic-publish.test.ts",
   "test/model",
-  "test/queue",
 ];
 
 export const DEDUPS: readonly Mutation[] = [

@@ -16,16 +16,23 @@ export interface Mutation {
 }
 
 /** Beside the simulation, for what is not synced: who only dies loses nothing that the kernel has. */
-export const POWER: readonly string[] = ["test/crash/torn.test.ts", "test/errors"];
+export const POWER: readonly string[] = [
+  "test/crash/torn.test.ts",
+  "test/errors/put",
+  "test/errors/held",
+  "test/errors/topic",
+  "test/errors/consume",
+  "test/errors/manage",
+];
 
 /** For a fan-out. */
 export const FANNING: readonly string[] = [
-  "test/crash/topic-publish.test.ts",
-  "test/crash/topic-recover.test.ts",
-  "test/crash/topic-pause.test.ts",
-  "test/model/topic",
-  "test/errors",
   "test/topic",
+  "test/model/topic",
+  "test/errors/topic",
+  "test/crash/topic-recover.test.ts",
+  "test/crash/topic-publish.test.ts",
+  "test/crash/topic-pause.test.ts",
 ];
 
 /** Lines of a file as its text has them. */

@@ -52,7 +52,7 @@ export const SUBSCRIBERS: readonly Mutation[] = [
     find: "for (const feed of feeds) await this.#settle(feed);",
     replace: "void this.#settle;",
     breaks: "A publish that has not seen the subscription and is not in the log is missed.",
-    catchers: ["test/crash/topic-", "test/model/topic", "test/topic"],
+    catchers: ["test/topic", "test/model/topic", "test/crash/topic-"],
   },
   {
     name: "fill: looks at committed/ before staging/",
@@ -60,7 +60,7 @@ export const SUBSCRIBERS: readonly Mutation[] = [
     find: "for (const directory of [layout.staging, layout.committed]) {",
     replace: "for (const directory of [layout.committed, layout.staging]) {",
     breaks: "A publish that moves meanwhile is not waited for.",
-    catchers: ["test/crash/topic-", "test/model/topic", "test/topic"],
+    catchers: ["test/topic", "test/model/topic", "test/crash/topic-"],
   },
   {
     name: "fill: what came as a publish, too, not dropped",
@@ -68,7 +68,7 @@ export const SUBSCRIBERS: readonly Mutation[] = [
     find: "messages -= await this.#dropPublished(tag);",
     replace: "void this.#dropPublished;",
     breaks: "A message that is in the log and was published to it comes twice.",
-    catchers: ["test/crash/topic-", "test/model/topic", "test/topic"],
+    catchers: ["test/topic", "test/model/topic", "test/crash/topic-"],
   },
   {
     name: "fill: takes what comes by itself",
@@ -88,7 +88,7 @@ export const SUBSCRIBERS: readonly Mutation[] = [
       "",
     ],
     breaks: "Who dies between the two has delivered a part of it again.",
-    catchers: ["test/crash/topic-replay.test.ts", "test/crash/topic-pause.test.ts", "test/topic"],
+    catchers: ["test/topic", "test/crash/topic-replay.test.ts", "test/crash/topic-pause.test.ts"],
   },
   {
     name: "replay: under the names of the first delivery",
@@ -97,7 +97,7 @@ export const SUBSCRIBERS: readonly Mutation[] = [
     replace:
       "const slice = withTtlOf(subscriber, replay === undefined ? part : { ...part }, nowMs);",
     breaks: "A rename onto another name of the same file does nothing and says success.",
-    catchers: ["test/crash/topic-replay.test.ts", "test/crash/topic-pause.test.ts", "test/topic"],
+    catchers: ["test/topic", "test/crash/topic-replay.test.ts", "test/crash/topic-pause.test.ts"],
   },
   {
     name: "log: trims what is too new",
@@ -105,6 +105,6 @@ export const SUBSCRIBERS: readonly Mutation[] = [
     find: "if (excess <= 0 && timeOfId(slice.batch) >= oldestMs) continue;",
     replace: "",
     breaks: "What the retention keeps goes with what it does not.",
-    catchers: ["test/crash/topic-replay.test.ts", "test/topic"],
+    catchers: ["test/topic", "test/crash/topic-replay.test.ts"],
   },
 ];
