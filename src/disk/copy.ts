@@ -3,9 +3,11 @@
  *
  * A crash leaves a copy in tmp/, or one whose name nobody made.
  */
+import { dirname } from "node:path";
+
 import { isErrno } from "../errors.ts";
 import { BLOCK_BYTES } from "../limits.ts";
-import { closeQuietly, ignore, quietly, readAll, writeAll } from "./durable.ts";
+import { closeQuietly, ignore, quietly, readAll, syncNames, writeAll } from "./durable.ts";
 import type { Durability } from "./durable.ts";
 import type { FileSystem } from "./file-system.ts";
 
@@ -32,6 +34,8 @@ export async function linkOrCopy(
     if (isErrno(error, "EEXIST")) return;
     if (!isErrno(error, ...NO_MORE_LINKS)) throw error;
     await copyFile(fs, from, draft);
+    // A link never outlasts a power cut without the name that it was made of; a copy may.
+    if (!disk.kind.ordered) await syncNames(disk, dirname(from));
     await renameCopy(disk, draft, to);
   }
 }

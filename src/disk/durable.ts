@@ -124,7 +124,9 @@ export async function commitFile(
     if (disk.kind.oneSync) {
       await disk.fs.sync(fd);
     } else {
-      await syncDirectory(disk.fs, dirname(path));
+      // It is gone where a consumer has taken all that was in it. Then what is safe with the next is that
+      // it was emptied, and so where the file went.
+      await ignore(() => syncDirectory(disk.fs, dirname(path)), "ENOENT");
       // Somebody may have made that directory and died before its own name was safe.
       await syncDirectory(disk.fs, dirname(dirname(path)));
     }
