@@ -6,6 +6,7 @@ import { dirname, resolve } from "node:path";
 import { DiskClock } from "./clock.ts";
 import {
   ignore,
+  isDirectory,
   listIfThere,
   makeDirectories,
   readFile,
@@ -143,10 +144,7 @@ export class Spool {
     for (const directory of await listIfThere(this.disk.fs, `${this.dir}/topics`)) {
       const name = topicOfDirectory(directory);
       const path = `${this.dir}/topics/${directory}`;
-      if (name === undefined) continue;
-      await ignore(async () => {
-        if ((await this.disk.fs.lstat(path)).kind === "directory") names.push(name);
-      }, "ENOENT");
+      if (name !== undefined && (await isDirectory(this.disk.fs, path))) names.push(name);
     }
     return names;
   }
@@ -164,7 +162,7 @@ export class Spool {
     const { fs } = this.disk;
     const root = `${this.dir}/${pathOfQueue(name)}`;
     const there = await ignore(() => fs.lstat(`${root}/queue.json`), "ENOENT", "ENOTDIR");
-    return there && (await fs.lstat(root)).kind === "directory";
+    return there && (await isDirectory(fs, root));
   }
 }
 

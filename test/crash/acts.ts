@@ -5,7 +5,7 @@ import type { LeaseStyle } from "../../src/queue/lease.ts";
 import type { Message } from "../../src/queue/message.ts";
 import type { PutManyOptions } from "../../src/queue/put-lines.ts";
 import type { Queue } from "../../src/queue/queue.ts";
-import { text } from "./every-crash.ts";
+import { settingsOf, text } from "./every-crash.ts";
 import type { Act } from "./every-crash.ts";
 import type { Told } from "./told.ts";
 
@@ -68,3 +68,14 @@ export const inTurn =
 
 export const isLost = (error: unknown): boolean =>
   error instanceof SpoolError && error.code === "LEASE_LOST";
+
+export const FIVE = ["one", "two", "three", "four", "five"];
+export const five = putMany(FIVE);
+
+export const rejectFive: Act = async ({ queue }, told) => {
+  for await (const message of queue.messages({ untilEmpty: true })) {
+    await told.to("dead", [await text(message)], () => message.reject({ reason: "bad" }));
+  }
+};
+
+export const makeOther: Act = ({ spool }) => spool.queue("other").create(settingsOf({}));

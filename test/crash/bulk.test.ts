@@ -6,22 +6,11 @@
 import { describe, expect } from "vitest";
 
 import type { BulkOptions } from "../../src/queue/bulk.ts";
-import { ack, claimed, inTurn, put, putMany } from "./acts.ts";
-import { everyCrash, settingsOf, text } from "./every-crash.ts";
+import { ack, claimed, FIVE, five, inTurn, makeOther, put, rejectFive } from "./acts.ts";
+import { everyCrash, text } from "./every-crash.ts";
 import type { Act } from "./every-crash.ts";
 import { test } from "./fixture.ts";
 import { NFS } from "./world.ts";
-
-const FIVE = ["one", "two", "three", "four", "five"];
-const five = putMany(FIVE);
-
-const rejectFive: Act = async ({ queue }, told) => {
-  for await (const message of queue.messages({ untilEmpty: true })) {
-    await told.to("dead", [await text(message)], () => message.reject({ reason: "bad" }));
-  }
-};
-
-const makeOther: Act = ({ spool }) => spool.queue("other").create(settingsOf({}));
 
 const purge =
   (payloads: readonly string[], options: BulkOptions = {}): Act =>

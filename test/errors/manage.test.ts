@@ -8,24 +8,19 @@ import { describe, expect, test } from "vitest";
 
 import type { BulkOptions } from "../../src/queue/bulk.ts";
 import { openSpool } from "../../src/spool.ts";
-import { putMany, put as putWhole, inTurn as actsInTurn } from "../crash/acts.ts";
-import { settingsOf, text } from "../crash/every-crash.ts";
-import type { Act } from "../crash/every-crash.ts";
+import {
+  FIVE,
+  five,
+  inTurn as actsInTurn,
+  makeOther,
+  put as putWhole,
+  rejectFive,
+} from "../crash/acts.ts";
+import { settingsOf } from "../crash/every-crash.ts";
 import { everyError } from "./every-error.ts";
 import { queueScenario } from "./queue-scenario.ts";
 import type { ErrorAct, QueueScenario } from "./queue-scenario.ts";
 import { TYPES } from "./types.ts";
-
-const FIVE = ["one", "two", "three", "four", "five"];
-const five = putMany(FIVE);
-
-const rejectFive: Act = async ({ queue }, told) => {
-  for await (const message of queue.messages({ untilEmpty: true })) {
-    await told.to("dead", [await text(message)], () => message.reject({ reason: "bad" }));
-  }
-};
-
-const makeOther: Act = ({ spool }) => spool.queue("other").create(settingsOf({}));
 
 const purge =
   (payloads: readonly string[], options: BulkOptions = {}): ErrorAct =>

@@ -6,6 +6,8 @@
  */
 import type { DiskSpace, FileStat, FileSystem, OpenMode } from "../../src/disk/file-system.ts";
 import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
+import { readOpen, writeOpen } from "./open-file.ts";
+import type { OpenFile } from "./open-file.ts";
 
 /** The time of a test, in ms since the epoch: the disk's and every process's monotonic clock. */
 export class ModelTime {
@@ -40,7 +42,7 @@ export class MemoryDisk implements FileSystem {
   readonly #time: ModelTime;
   readonly #type: number;
   readonly #root: Inode;
-  readonly #fds = new Map<number, { inode: Inode; at: number }>();
+  readonly #fds = new Map<number, OpenFile<Inode>>();
   #inodes = 0;
   #nextFd = 3;
 
@@ -90,7 +92,7 @@ export class MemoryDisk implements FileSystem {
     return directory.entries.get(name) ?? fail("ENOENT", syscall, path);
   }
 
-  #opened(fd: number, syscall: string): { inode: Inode; at: number } {
+  #opened(fd: number, syscall: string): OpenFile<Inode> {
     return this.#fds.get(fd) ?? fail("EBADF", syscall, `fd ${fd}`);
   }
 
@@ -118,30 +120,14 @@ export class MemoryDisk implements FileSystem {
 
   read(fd: number, into: Uint8Array, position: number | null): number {
     const file = this.#opened(fd, "read");
-    const at = position ?? file.at;
-    const { data, bytes, kind } = file.inode;
-    if (kind === "directory") fail("EISDIR", "read", `fd ${fd}`);
-    const count = Math.max(0, Math.min(into.length, bytes - at));
-    into.set(data.subarray(at, at + count));
-    if (position === null) file.at += count;
-    return count;
+    if (file.inode.kind === "directory") fail("EISDIR", "read", `fd ${fd}`);
+    return readOpen(file, into, position);
   }
 
   write(fd: number, from: Uint8Array, position: number | null): number {
     const file = this.#opened(fd, "write");
-    const at = position ?? file.at;
-    const { inode } = file;
-    const end = at + from.length;
-    if (end > inode.data.length) {
-      const larger = Buffer.alloc(Math.max(end, inode.data.length * 2));
-      inode.data.copy(larger);
-      inode.data = larger;
-    }
-    inode.data.set(from, at);
-    inode.bytes = Math.max(inode.bytes, end);
-    this.#touched(inode);
-    if (position === null) file.at += from.length;
-    return from.length;
+    this.#touched(file.inode);
+    return writeOpen(file, from, position);
   }
 
   sync(fd: number): void {

@@ -12,9 +12,10 @@ import { once } from "node:events";
 import { readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 
+import { chance } from "../helpers/model-chance.ts";
 import { readBlockLog } from "./block-log.ts";
 import type { Entry } from "./block-log.ts";
-import { Disk, randomOf } from "./crash-state.ts";
+import { Disk } from "./crash-state.ts";
 import type { CrashState, Random } from "./crash-state.ts";
 import { readJournals } from "./journal.ts";
 import type { Known } from "./journal.ts";
@@ -94,7 +95,7 @@ class Workload {
   constructor(rig: Rig, plan: Plan) {
     this.#rig = rig;
     this.#plan = plan;
-    this.#random = randomOf(plan.seed);
+    this.#random = chance(plan.seed);
   }
 
   async run(): Promise<void> {
@@ -232,7 +233,7 @@ async function check(
  * may leave at such places; in the order of the log, because the image only grows.
  */
 function choose(entries: readonly Entry[], calls: readonly Known[], plan: Plan): CrashState[] {
-  const random = randomOf(plan.seed + 1);
+  const random = chance(plan.seed + 1);
   // Two prefixes between which nothing was written are one state.
   const writes = entries.flatMap(({ isFlush }, index) => (isFlush ? [] : [index + 1]));
   const returns = calls.flatMap(({ okAt }) => (okAt === undefined ? [] : [okAt]));

@@ -10,6 +10,7 @@
  */
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 
+import { chance } from "../helpers/model-chance.ts";
 import type { Entry } from "./block-log.ts";
 
 export interface CrashState {
@@ -20,17 +21,6 @@ export interface CrashState {
 }
 
 export type Random = () => number;
-
-/** Mulberry32: small, and the same everywhere. */
-export function randomOf(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** A disk writes so much at once, or not at all. */
 const ATOM = 4096;
@@ -105,7 +95,7 @@ function contentOf(entry: Entry, data: Buffer): Buffer {
 
 /** Which part of a write a state keeps. */
 function keeper(seed: number): (entry: Entry) => Buffer {
-  const random = randomOf(seed);
+  const random = chance(seed);
   const keeps = [0.1, 0.5, 0.9][Math.floor(random() * 3)]!;
   return ({ at, data, isForced }) => {
     const luck = random();

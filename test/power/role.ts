@@ -4,7 +4,7 @@
  * It works until its time is up or it is killed, and says in its journal what it does.
  */
 import { openSpool } from "../../src/spool.ts";
-import { randomOf } from "./crash-state.ts";
+import { chance } from "../helpers/model-chance.ts";
 import { Journal } from "./journal.ts";
 import { make } from "./make.ts";
 import { lines, operate, produce, stream, work } from "./queue-roles.ts";
@@ -26,7 +26,7 @@ const ROLES: Readonly<Record<string, Role>> = {
 const [, , role = "", dir = "", file = "", log = "", who = "", ...rest] = process.argv;
 const [seconds = "", seed = "", sync = "disk"] = rest;
 
-const random = randomOf(Number(seed));
+const random = chance(Number(seed));
 const endMs = performance.now() + Number(seconds) * 1000;
 let made = 0;
 

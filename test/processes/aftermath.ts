@@ -13,7 +13,7 @@ import { openSpool } from "../../src/spool.ts";
 import type { Spool } from "../../src/spool.ts";
 
 /** Where nothing is when nothing is under way. */
-const PASSING = new Set([
+export const PASSING: ReadonlySet<string> = new Set([
   "tmp",
   "staging",
   "committed",

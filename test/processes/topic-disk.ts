@@ -12,18 +12,7 @@ import { DEFAULT_TOPIC_SETTINGS } from "../../src/topic/settings.ts";
 import type { TopicSettings } from "../../src/topic/settings.ts";
 import { linesOf, until } from "../helpers/cli.ts";
 import type { Cli, Running } from "../helpers/cli.ts";
-
-/** Where nothing is once everything that was begun has been finished or undone. */
-const PASSING = new Set([
-  "tmp",
-  "staging",
-  "committed",
-  "aborted",
-  "incoming",
-  "leases",
-  "reclaim",
-]);
-const UNWANTED = new Set(["aside", "dead", "drop"]);
+import { PASSING } from "./aftermath.ts";
 
 /** Makes a topic and subscriptions, those of patterns as well; in one process, because that is quick. */
 export async function makeTopic(
@@ -78,7 +67,7 @@ export async function leftovers(cli: Cli): Promise<string[]> {
   return paths.filter((path) => {
     const name = basename(path);
     const parent = basename(dirname(path));
-    if (PASSING.has(parent) || UNWANTED.has(parent)) return true;
+    if (PASSING.has(parent) || parent === "dead") return true;
     return name.startsWith(".") || name.startsWith("making_");
   });
 }

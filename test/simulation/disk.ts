@@ -21,6 +21,8 @@
  * done in the directories that were found, wherever they are by then.
  */
 import type { DiskSpace, FileStat, OpenMode } from "../../src/disk/file-system.ts";
+import { readOpen, writeOpen } from "../helpers/open-file.ts";
+import type { OpenFile } from "../helpers/open-file.ts";
 
 export type CrashModel = "ordered" | "logged" | "unordered";
 
@@ -81,7 +83,7 @@ export class SimulatedDisk {
   /** Names that a file may have. */
   readonly #maxLinks: number;
   readonly #root: Inode;
-  readonly #fds = new Map<number, { readonly inode: Inode; at: number }>();
+  readonly #fds = new Map<number, OpenFile<Inode>>();
   #volatile: Operation[] = [];
   /** Of the logged model: files that were synced since all was written back. */
   readonly #logged = new Set<Inode>();
@@ -146,7 +148,7 @@ export class SimulatedDisk {
     return directory.entries.get(name) ?? fail("ENOENT", syscall, path);
   }
 
-  #opened(fd: number, syscall: string): { readonly inode: Inode; at: number } {
+  #opened(fd: number, syscall: string): OpenFile<Inode> {
     return this.#fds.get(fd) ?? fail("EBADF", syscall, `fd ${fd}`);
   }
 
@@ -204,31 +206,15 @@ export class SimulatedDisk {
 
   read(fd: number, into: Uint8Array, position: number | null): number {
     const file = this.#opened(fd, "read");
-    const { data, bytes, kind } = file.inode;
-    if (kind === "directory") fail("EISDIR", "read", `fd ${fd}`);
-    const at = position ?? file.at;
-    const count = Math.max(0, Math.min(into.length, bytes - at));
-    into.set(data.subarray(at, at + count));
-    if (position === null) file.at += count;
-    return count;
+    if (file.inode.kind === "directory") fail("EISDIR", "read", `fd ${fd}`);
+    return readOpen(file, into, position);
   }
 
   write(fd: number, from: Uint8Array, position: number | null): number {
     const file = this.#opened(fd, "write");
-    const at = position ?? file.at;
-    const { inode } = file;
-    const end = at + from.length;
-    if (end > inode.data.length) {
-      const larger = Buffer.alloc(Math.max(end, inode.data.length * 2));
-      inode.data.copy(larger);
-      inode.data = larger;
-    }
-    inode.data.set(from, at);
-    inode.bytes = Math.max(inode.bytes, end);
-    inode.mtimeMs = this.#nowMs();
-    inode.isDirty = true;
-    if (position === null) file.at += from.length;
-    return from.length;
+    file.inode.mtimeMs = this.#nowMs();
+    file.inode.isDirty = true;
+    return writeOpen(file, from, position);
   }
 
   close(fd: number): void {
