@@ -52,10 +52,13 @@ export async function settleByReceipt(
 
 /**
  * A power cut may have undone the second half of the split that the receipt's slice comes from: then what it
- * was split from holds its message still, which would come back although it was acked.
+ * was split from holds its message still, which would come back although it was acked. Where it has undone
+ * the first half too, the receipt's slice is not there, and what holds the message keeps it.
  */
 async function splitAgain(room: Room, directory: string, slice: Slice): Promise<void> {
-  for (const name of await listIfThere(room.fs, directory)) {
+  const names = await listIfThere(room.fs, directory);
+  if (!names.includes(formatSlice(slice))) return;
+  for (const name of names) {
     const whole = parseSlice(name);
     if (whole === undefined || !covers(whole, slice) || whole.first !== slice.first) continue;
     const rest = formatSlice(restOf(whole, slice.count, slice.offset + slice.bytes));

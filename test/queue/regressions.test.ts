@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   renameSync,
+  unlinkSync,
   rmdirSync,
   symlinkSync,
   utimesSync,
@@ -394,8 +395,11 @@ describe("a takeover", () => {
   });
 });
 
+type Receipt = ReturnType<typeof parseReceipt>;
+
 describe("a receipt", () => {
-  test("of a split that a power cut has undone by half: acked is acked", async ({ queue }) => {
+  /** The receipt of a, the first of three lines, and the directory of its lease. */
+  async function handOut(queue: Queue): Promise<{ receipt: Receipt; whole: string; dir: string }> {
     await queue.create();
     await queue.putMany().run(bytesOf("a\nb\nc\n"));
     const consumer = queue.consumer("handed out", { leaseMs: 60_000 });
@@ -405,14 +409,36 @@ describe("a receipt", () => {
     const receipt = parseReceipt(await message.receipt());
     await claim.file.close();
     await consumer.leave();
-    // It was linked and renamed; what is left is the link.
-    const { layout } = queue.room;
-    const directory = layout.lease(receipt.lease.name);
-    const rest = readdirSync(directory).find((name) => name !== formatSlice(receipt.slice))!;
-    renameSync(`${directory}/${rest}`, `${directory}/${whole}`);
+    return { receipt, whole, dir: queue.room.layout.lease(receipt.lease.name) };
+  }
 
+  async function ack(queue: Queue, receipt: Receipt): Promise<void> {
     await settleByReceipt(queue.room, queue.buckets, receipt, (held, next) => held.ack(1, next));
-    utimesSync(layout.lock(receipt.lease.name), 1000, 1000);
+  }
+
+  test("of a split that a power cut has undone by half: acked is acked", async ({ queue }) => {
+    const { receipt, whole, dir } = await handOut(queue);
+    // It was linked and renamed; what is left is the link.
+    const rest = readdirSync(dir).find((name) => name !== formatSlice(receipt.slice))!;
+    renameSync(`${dir}/${rest}`, `${dir}/${whole}`);
+
+    await ack(queue, receipt);
+    utimesSync(queue.room.layout.lock(receipt.lease.name), 1000, 1000);
     expect((await drain(queue)).toSorted()).toEqual(["b", "c"]);
+  });
+
+  test("of a split that a power cut has undone: refused, and nothing is lost", async ({
+    queue,
+  }) => {
+    const { receipt, whole, dir } = await handOut(queue);
+    const [first, ...others] = readdirSync(dir);
+    renameSync(`${dir}/${first}`, `${dir}/${whole}`);
+    for (const name of others) unlinkSync(`${dir}/${name}`);
+
+    await expect(ack(queue, receipt)).rejects.toThrow(
+      expect.objectContaining({ code: "LEASE_LOST" }),
+    );
+    utimesSync(queue.room.layout.lock(receipt.lease.name), 1000, 1000);
+    expect((await drain(queue)).toSorted()).toEqual(["a", "b", "c"]);
   });
 });

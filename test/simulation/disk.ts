@@ -420,7 +420,15 @@ export class SimulatedDisk {
     const isInIt = (slot: Slot): boolean => slot.directory === directory;
     const about = this.#volatile.filter(({ writes }) => writes.some(isInIt));
     // A directory has one name.
-    this.#keep(this.#closure(about.filter(({ inode }) => inode.kind === "directory")));
+    const moves = this.#closure(about.filter(({ inode }) => inode.kind === "directory"));
+    // Files were moved out of one that was removed: that commits the transaction (btrfs_rmdir hands
+    // last_unlink_trans on to the directory above, whose fsync looks at it).
+    if (moves.some(({ inode }) => inode.kind === "file")) {
+      this.#keep(this.#volatile);
+      this.#logged.clear();
+      return;
+    }
+    this.#keep(moves);
     for (const file of new Set(about.map(({ inode }) => inode))) {
       if (file.kind === "directory") continue;
       const all = this.#volatile.filter(({ inode }) => inode === file);
