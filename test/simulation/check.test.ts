@@ -46,6 +46,18 @@ test("a power cut may undo an ack, and the lease is there as before", () => {
   story.check();
 });
 
+test("by one receipt a message is settled once, or again after a power cut", () => {
+  const story = new Story();
+  story.send(QUEUE, "a");
+  const handing = story.hand(QUEUE, "a");
+  story.settle(handing, "nack");
+  story.history.cuts.push(story.history.step());
+  story.settle(handing, "ack");
+  story.check();
+  story.settle(handing, "nack");
+  expect(() => story.check()).toThrow(/settled it 3 times/);
+});
+
 test("a power cut may undo a redrive, and leave the reason removed", () => {
   const story = new Story();
   const { history } = story;

@@ -354,9 +354,20 @@ export class SimulatedDisk {
     }
   }
 
-  /** The power goes, and comes back: what was not durable is there by chance. */
-  powerCut(): void {
-    this.#keep(this.#some());
+  /** How many choices there are of what a power cut leaves. */
+  get choices(): number {
+    const { length } = this.#volatile;
+    return this.model === "unordered" ? 2 + 2 * length : length + 1;
+  }
+
+  /**
+   * The power goes, and comes back: what was not durable is there by chance, or as one of the choices says.
+   *
+   * @param choice  what lasts: the first so many changes; of the unordered model none, all, each one with
+   *   what it needs, or all but each one and those that need it.
+   */
+  powerCut(choice?: number): void {
+    this.#keep(choice === undefined ? this.#some() : this.#chosen(choice));
     this.#volatile = [];
     this.#logged.clear();
     this.#fds.clear();
@@ -382,6 +393,15 @@ export class SimulatedDisk {
     }
     const share = this.#random();
     return this.#closure(all.filter(() => this.#random() < share));
+  }
+
+  #chosen(choice: number): readonly Operation[] {
+    const all = this.#volatile;
+    if (this.model !== "unordered") return all.slice(0, choice);
+    if (choice < 2) return choice === 0 ? [] : all;
+    const one = all[(choice - 2) >> 1]!;
+    if (choice % 2 === 0) return this.#closure([one]);
+    return all.filter((other) => !this.#closure([other]).includes(one));
   }
 
   /** These, and all that they have seen the effect of; in their order. */
