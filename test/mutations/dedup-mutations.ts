@@ -38,6 +38,8 @@ export const DEDUPS: readonly Mutation[] = [
     replace: "",
     breaks: "A put that is answered with an earlier id is lost in a power cut, with that one.",
     catchers: POWER,
+    survives:
+      "Both markers are safe before the batch is delivered, and whoever sweeps delivers a batch that is marked: a power cut takes nothing back for good.",
   },
   {
     name: "key: no sync of directories, careful disk",
@@ -52,6 +54,8 @@ export const DEDUPS: readonly Mutation[] = [
     ],
     breaks: "A put with a key says success before its names are safe.",
     catchers: POWER,
+    survives:
+      "Both markers are safe before the batch is delivered, and whoever sweeps delivers a batch that is marked: a power cut takes nothing back for good.",
   },
   {
     name: "key: markers not synced before delivery, careful disk",
@@ -68,6 +72,8 @@ export const DEDUPS: readonly Mutation[] = [
     replace: "void [names, batch];",
     breaks: "What somebody else has placed, who died then, may be lost although success was said.",
     catchers: POWER,
+    survives:
+      "Both markers are safe before the batch is delivered, and whoever sweeps delivers a batch that is marked: a power cut takes nothing back for good.",
   },
   {
     name: "key: marked after delivery",

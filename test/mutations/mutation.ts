@@ -17,6 +17,8 @@ export interface Mutation {
 
 /** Beside the simulation, for what is not synced: who only dies loses nothing that the kernel has. */
 export const POWER: readonly string[] = [
+  "test/simulation/every-cut",
+  "test/simulation/half-made",
   "test/crash/torn.test.ts",
   "test/errors/put",
   "test/errors/held",

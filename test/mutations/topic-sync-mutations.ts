@@ -54,6 +54,8 @@ export const TOPIC_SYNCS: readonly Mutation[] = [
     replace: "",
     breaks: "A ticket goes before what somebody else made visible, who died then, is safe.",
     catchers: POWER,
+    survives:
+      "incoming/ is synced, too, and a rename is whole or not: what has safely left there is safe where it went.",
   },
   {
     name: "publish: log not synced, careful disk",
@@ -70,6 +72,8 @@ export const TOPIC_SYNCS: readonly Mutation[] = [
     replace: "",
     breaks: "The names of a copy, made where a file has no more links, are lost in a power cut.",
     catchers: POWER,
+    survives:
+      "A copy was synced when it was made. On ext4 and XFS the last sync of the batch keeps all that came before; btrfs writes down the names of what it has in its log.",
   },
   {
     name: "topic: made without syncs of its directories",
@@ -102,6 +106,8 @@ export const TOPIC_SYNCS: readonly Mutation[] = [
     replace: "if (kind.ordered || kind.oneSync || !kind.oneSync) {",
     breaks: "A power cut on btrfs leaves a link in two directories, or in none.",
     catchers: POWER,
+    survives:
+      "For the time between two syncs a link may be in two directories; whoever recovers the fan-out comes before any consumer, and a sweep removes what is left.",
   },
   {
     name: "log: bucket not synced before it is used, careful disk",
@@ -110,6 +116,8 @@ export const TOPIC_SYNCS: readonly Mutation[] = [
     replace: "void syncDirectory;",
     breaks: "A batch is lost with the bucket of the log that it goes to.",
     catchers: POWER,
+    survives:
+      "The log's directory is synced before success is said, and only the log needs the bucket.",
   },
   {
     name: "fill: ready/ not synced",
@@ -118,6 +126,8 @@ export const TOPIC_SYNCS: readonly Mutation[] = [
     replace: "",
     breaks: "A subscription is there after a power cut, and a bucket of what it began with is not.",
     catchers: POWER,
+    survives:
+      "On a careful disk a new bucket is safe before it is used; elsewhere the syncs of the files or buckets before it keep its name.",
   },
   {
     name: "replay: links not synced before the commit",
@@ -153,5 +163,6 @@ export const TOPIC_SYNCS: readonly Mutation[] = [
     replace: "",
     breaks: "After a power cut the ticket is there again.",
     catchers: POWER,
+    survives: "Whoever recovers finds nothing left to make visible, and drops the ticket.",
   },
 ];

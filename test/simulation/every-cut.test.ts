@@ -113,9 +113,26 @@ const giveBackLate =
     machine.syncAll(queue.room.layout.ready);
     machine.change("mkdir", queue.room.layout.bucket(bucket!));
     if (how === "nack") await message.nack({ delayMs: 0 });
+    else await claim.held.giveBack();
     await claim.file.close();
     await consumer.close();
   };
+
+/** A bucket that was seen a moment ago is removed as empty, and made again by somebody who died. */
+const putIntoAnother: Life = async (spool, promised, machine) => {
+  for (const one of ["a", "b"]) {
+    await put(one)(spool, promised, machine);
+    promised.acking(one);
+  }
+  const { layout } = spool.queue("jobs").room;
+  const [name = ""] = machine.disk.list(layout.ready);
+  const bucket = layout.bucket(name);
+  for (const message of machine.disk.list(bucket)) machine.change("unlink", `${bucket}/${message}`);
+  machine.change("rmdir", bucket);
+  machine.syncAll(layout.ready);
+  machine.change("mkdir", bucket);
+  await put("c")(spool, promised, machine);
+};
 
 /** A program leaves a file, and does not sync it. */
 const drop: Life = async (spool, promised, machine) => {
@@ -165,6 +182,7 @@ const STORIES: Readonly<Record<string, Story>> = {
   "two puts": { before: create, life: inTurn(put("a"), put("b")) },
   "many lines": { before: create, life: putLines },
   "a put into a bucket of a dead one": { before: create, dying: put("a"), life: put("b") },
+  "a put into a bucket that was made again": { before: create, life: putIntoAnother },
   "messages of one batch are settled, each in another way": {
     before: inTurn(create, putLines),
     life: settle("ack", "nack", "reject", "give back"),

@@ -1,0 +1,297 @@
+/**
+ * Goal: what others do between two calls of a put, a settling or a takeover neither loses a message nor doubles
+ * it, and nobody is told what is not so.
+ *
+ * Method: a file system that lets a test act just before, or instead of, a chosen call.
+ */
+import { linkSync, lstatSync, readdirSync, renameSync, unlinkSync, utimesSync } from "node:fs";
+import { basename } from "node:path";
+
+import { describe, expect } from "vitest";
+
+import { DiskClock } from "../../src/clock.ts";
+import type { FileSystem } from "../../src/disk/file-system.ts";
+import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
+import { formatSlice, partOf } from "../../src/message/slice.ts";
+import type { Message } from "../../src/queue/message.ts";
+import type { Queue } from "../../src/queue/queue.ts";
+import { parseReceipt } from "../../src/queue/receipt.ts";
+import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
+import { extendByReceipt, settleByReceipt } from "../../src/queue/settle.ts";
+import { openSpool } from "../../src/spool.ts";
+import type { OpenOptions } from "../../src/spool.ts";
+import { test } from "../helpers/fixtures.ts";
+import { bytesOf, textOf } from "../helpers/model-jobs.ts";
+
+const EXT4 = 0xef53;
+const NFS = 0x6969;
+
+/** Told of each call before it is done; what it returns, but undefined, is the call's result. */
+type Hook = (name: keyof FileSystem, path: string, to: string) => unknown;
+
+function hooked(type: number, hook: Hook): FileSystem {
+  const below = new NodeFileSystem({ blocking: true });
+  return new Proxy<FileSystem>(below, {
+    get:
+      (_, name: keyof FileSystem) =>
+      async (...args: unknown[]): Promise<unknown> => {
+        const given = await hook(name, String(args[0]), String(args[1]));
+        if (given !== undefined) return given;
+        const result: unknown = await Reflect.apply(below[name], below, args);
+        return name === "space" ? { ...(result as object), type } : result;
+      },
+  });
+}
+
+/** The queue as another process sees it, of which nobody can tell whether it lives. */
+async function queueOf(
+  dir: string,
+  hook: Hook = () => undefined,
+  { type = EXT4, ...more }: OpenOptions["parts"] & { readonly type?: number } = {},
+): Promise<Queue> {
+  const processes = { self: "p1", host: "elsewhere", isGone: () => false };
+  const parts = { fs: hooked(type, hook), processes, ...more };
+  return (await openSpool({ dir, parts })).queue("jobs");
+}
+
+async function drain(queue: Queue): Promise<string[]> {
+  const bodies: string[] = [];
+  for await (const message of queue.messages({ untilEmpty: true })) {
+    bodies.push(await textOf(message));
+    await message.ack();
+  }
+  return bodies.toSorted();
+}
+
+/** The first message of a claim, in the hands of a consumer that says nothing more. */
+async function claimOne(
+  queue: Queue,
+  leaseMs = 60_000,
+): Promise<{ message: Message; lease: string }> {
+  const consumer = queue.consumer("handed out", { leaseMs });
+  const claim = (await consumer.claim(1))!;
+  return { message: (await consumer.open(claim))!, lease: consumer.lease!.name };
+}
+
+/** From now on its lease is over by the disk's clock. */
+function expire(queue: Queue, lease: string): void {
+  utimesSync(queue.room.layout.lock(lease), 1000, 1000);
+}
+
+const lost = { code: "LEASE_LOST" };
+
+describe("a put", () => {
+  test("whose draft is swept before it is renamed: it fails", async ({ dir, queue }) => {
+    await queue.create();
+    const writer = await queueOf(dir, (name, path, to) => {
+      if (name === "rename" && to.includes("/ready/")) unlinkSync(path);
+    });
+    await expect(writer.put("x")).rejects.toMatchObject({ code: "IO" });
+    expect(await drain(queue)).toEqual([]);
+  });
+});
+
+describe("who has slept past its lease, on a shared disk", () => {
+  test("and buries what a reaper has buried: it is told so", async ({ dir, queue }) => {
+    await queue.create({ ...DEFAULT_SETTINGS, maxAttempts: 1 });
+    await queue.put("x");
+    const reaper = await queueOf(dir, () => undefined, { type: NFS });
+    let lease = "";
+    const sleeper = await queueOf(
+      dir,
+      async (name, path, to) => {
+        const isLetter = name === "rename" && path.includes("/leases/") && to.includes("/dead/");
+        if (!isLetter) return;
+        expire(queue, lease);
+        await reaper.sweep();
+      },
+      { type: NFS },
+    );
+    const claimed = await claimOne(sleeper);
+    ({ lease } = claimed);
+    await expect(claimed.message.nack()).rejects.toMatchObject(lost);
+    expect(readdirSync(queue.room.layout.dead).filter((name) => !name.includes("."))).toHaveLength(
+      1,
+    );
+  });
+
+  test("and gives back what a reaper has given back: it is told so", async ({ dir, queue }) => {
+    await queue.create();
+    await queue.put("x");
+    let lease = "";
+    const sleeper = await queueOf(
+      dir,
+      (name, path, to) => {
+        if (name !== "rename" || !path.includes("/leases/") || !to.includes("/ready/")) return;
+        // A reaper that happens to give it the same name.
+        renameSync(queue.room.layout.lease(lease), queue.room.layout.reclaimed(lease));
+        renameSync(`${queue.room.layout.reclaimed(lease)}/${basename(path)}`, to);
+      },
+      { type: NFS },
+    );
+    const claimed = await claimOne(sleeper);
+    ({ lease } = claimed);
+    await expect(claimed.message.nack({ delayMs: 0 })).rejects.toMatchObject(lost);
+    // It is due now, give or take a tick of the clocks.
+    await expect.poll(() => drain(queue)).toEqual(["x"]);
+  });
+});
+
+describe("a reason", () => {
+  test("that is there before its letter: a sweep leaves it", async ({ dir, queue }) => {
+    await queue.put("x");
+    const consumer = await queueOf(dir, async (name, _path, to) => {
+      if (name === "rename" && to.includes("/dead/") && !to.endsWith(".reason"))
+        await queue.sweep();
+    });
+    for await (const message of consumer.messages({ untilEmpty: true })) {
+      await message.reject({ reason: "bad" });
+    }
+    for await (const { name } of queue.browse("dead")) {
+      expect(await queue.reasonOf(name)).toMatchObject({ reason: "bad" });
+    }
+  });
+});
+
+describe("a reaper", () => {
+  test("to whom the disk's clock was set back: it reads it anew", async ({ dir, queue }) => {
+    await queue.put("x");
+    const { message } = await claimOne(queue, 30_000);
+    let nowMs = 0;
+    const reaper = await queueOf(dir, () => undefined, { clock: new DiskClock(() => nowMs) });
+    await reaper.room.readClock();
+    // Too long by its own clock; by the disk's hardly any time.
+    nowMs = 50_000;
+    expect(await reaper.consumer("brief").claim(1)).toBeUndefined();
+    await message.ack();
+    expect(await drain(queue)).toEqual([]);
+  });
+
+  test("that does not see a lock which is listed: it leaves the lease", async ({ dir, queue }) => {
+    await queue.put("x");
+    const { message } = await claimOne(queue);
+    const reaper = await queueOf(
+      dir,
+      (name, path) => {
+        if (name !== "lstat" || !path.endsWith(".lock")) return;
+        throw Object.assign(new Error("not seen yet"), { code: "ENOENT", syscall: "lstat" });
+      },
+      { type: NFS },
+    );
+    await reaper.sweep();
+    await message.ack();
+    expect(await drain(queue)).toEqual([]);
+  });
+});
+
+/** A lease that is over, with one message and the whole it was parted from, as a split half done leaves it. */
+async function halfSplit(queue: Queue): Promise<{ directory: string; P: string; Q: string }> {
+  const { layout } = queue.room;
+  await queue.create();
+  await queue.putMany().run(bytesOf("a\nb\nc\n"));
+  const consumer = queue.consumer("handed out", { leaseMs: 2000 });
+  const claim = (await consumer.claim(3))!;
+  const whole = claim.held.slice!;
+  const { next } = await claim.file.spanAt(whole.offset, whole.offset + whole.bytes);
+  await claim.file.close();
+  await consumer.leave();
+  const lease = consumer.lease!.name;
+  const P = formatSlice(whole);
+  const Q = formatSlice(partOf(whole, 0, 1, whole.offset, next - whole.offset));
+  linkSync(`${layout.lease(lease)}/${P}`, `${layout.lease(lease)}/${Q}`);
+  expire(queue, lease);
+  return { directory: layout.reclaimed(lease), P, Q };
+}
+
+describe("a takeover of a split half done", () => {
+  test("both parts of which were fenced: each comes once", async ({ dir, queue }) => {
+    const { directory, P, Q } = await halfSplit(queue);
+    let isDone = false;
+    const reaper = await queueOf(dir, (name, path) => {
+      if (isDone || name !== "list" || path !== directory) return;
+      isDone = true;
+      for (const one of [P, Q]) renameSync(`${directory}/${one}`, `${directory}/~${one}`);
+    });
+    await reaper.sweep();
+    expect(isDone).toBe(true);
+    expect(await drain(queue)).toEqual(["a", "b", "c"]);
+  });
+
+  test("the whole of which leaves meanwhile: each comes once", async ({ dir, queue }) => {
+    const { directory, P, Q } = await halfSplit(queue);
+    const reaper = await queueOf(dir, (name, path, to) => {
+      // The part first, as a directory may list them.
+      if (name === "list" && path === directory) {
+        return readdirSync(path).toSorted((one, other) => Number(one === P) - Number(other === P));
+      }
+      // The holder's rename of the whole lands late, when it is not fenced yet.
+      const [bucket = ""] = readdirSync(queue.room.layout.ready);
+      if (name === "rename" && to === `${directory}/~${Q}` && readdirSync(directory).includes(P)) {
+        renameSync(`${directory}/${P}`, `${queue.room.layout.bucket(bucket)}/${P}`);
+      }
+      return undefined;
+    });
+    await reaper.sweep();
+    expect(await drain(queue)).toEqual(["a", "b", "c"]);
+  });
+
+  test("the whole of which a shared disk leaves out: each comes once", async ({ dir, queue }) => {
+    const { directory, P } = await halfSplit(queue);
+    let listings = 0;
+    const reaper = await queueOf(
+      dir,
+      (name, path) => {
+        if (name !== "list" || path !== directory) return undefined;
+        listings++;
+        const isPoor = listings === 1 || listings === 3;
+        return readdirSync(path).filter((one) => !isPoor || !one.includes(P));
+      },
+      { type: NFS },
+    );
+    await reaper.sweep();
+    expect(listings).toBeGreaterThan(3);
+    expect(await drain(queue)).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("a lease", () => {
+  test("that holds something when its consumer ends: it lasts", async ({ dir, queue }) => {
+    await queue.put("x");
+    const consumer = queue.consumer("handed out", { leaseMs: 60_000 });
+    const claim = (await consumer.claim(1))!;
+    const message = (await consumer.open(claim))!;
+    await consumer.close();
+    const { leases } = await (await queueOf(dir)).sweep();
+    expect(leases).toBe(0);
+    await message.ack();
+    expect(await drain(queue)).toEqual([]);
+  });
+
+  test("of a message that was settled: its receipt extends nobody's", async ({ queue }) => {
+    await queue.create();
+    await queue.putMany().run(bytesOf("a\nb\n"));
+    const consumer = queue.consumer("handed out", { leaseMs: 60_000 });
+    const claim = (await consumer.claim(2))!;
+    const receipt = parseReceipt(await (await consumer.open(claim))!.receipt());
+    await claim.file.close();
+    await consumer.leave();
+    await settleByReceipt(queue.room, queue.buckets, receipt, (held, next) => held.ack(1, next));
+    const lock = queue.room.layout.lock(receipt.lease.name);
+    const { mtimeMs } = lstatSync(lock);
+    await expect(extendByReceipt(queue.room, receipt, 120_000)).rejects.toMatchObject(lost);
+    expect(lstatSync(lock).mtimeMs).toBe(mtimeMs);
+  });
+
+  test("taken away while it is extended: that is said", async ({ dir, queue }) => {
+    await queue.put("x");
+    const { message, lease } = await claimOne(queue);
+    const receipt = parseReceipt(await message.receipt());
+    const { layout } = queue.room;
+    const other = await queueOf(dir, (name, path) => {
+      if (name === "touch" && path === layout.lock(lease)) {
+        renameSync(layout.lease(lease), layout.reclaimed(lease));
+      }
+    });
+    await expect(extendByReceipt(other.room, receipt, 120_000)).rejects.toMatchObject(lost);
+  });
+});
