@@ -159,6 +159,11 @@ export class Actor {
     return hold;
   }
 
+  /** A consumer ends. What the dead come to after their last call counts for nothing. */
+  ended(hold: Hold): void {
+    if (!this.machine.isDead(this.name)) hold.endedMs = this.nowMs;
+  }
+
   /** A consumer has this message now. */
   async handed(message: Message, hold: Hold): Promise<Handing> {
     const at = this.history.step();

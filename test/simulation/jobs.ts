@@ -131,7 +131,7 @@ async function takeBy(actor: Actor, queue: Queue, hold: Hold): Promise<void> {
     if (message.isSettled) continue;
     await actor.settle(handing, "give back", () => message.giveBack());
   }
-  hold.endedMs = actor.nowMs;
+  actor.ended(hold);
   await slot.close();
   for (const { message, handing } of handedOut) await handOut(message, handing);
   await (style === "handed out" ? consumer.leave() : consumer.close());
@@ -179,7 +179,7 @@ export async function work(actor: Actor): Promise<void> {
   const options = { untilEmpty: true, concurrency: 1 + actor.upTo(3), maxMessages: 12 };
   await quietly(actor, name, async () => {
     await actor.spool.queue(name).work(handler, options);
-    hold.endedMs = actor.nowMs;
+    actor.ended(hold);
   });
 }
 
@@ -213,7 +213,7 @@ async function move(actor: Actor): Promise<void> {
   const hold = actor.holding(from, "brief", actor.history.leaseMs);
   await quietly(actor, from, async () => {
     await actor.spool.queue(from).moveTo(actor.spool.queue(to), { max });
-    hold.endedMs = actor.nowMs;
+    actor.ended(hold);
   });
 }
 

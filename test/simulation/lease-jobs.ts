@@ -29,7 +29,7 @@ async function holdLong(actor: Actor): Promise<void> {
         else await actor.sleep(actor.upTo(3 * leaseMs));
         await settleOne(actor, handing, message);
       }
-      hold.endedMs = actor.nowMs;
+      actor.ended(hold);
       await (style === "handed out" ? consumer.leave() : consumer.close());
     });
   });

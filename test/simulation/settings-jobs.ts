@@ -78,7 +78,7 @@ async function rejectSome(actor: Actor): Promise<void> {
       const handing = await actor.handed(message, hold);
       await actor.settle(handing, "reject", () => message.reject());
     }
-    hold.endedMs = actor.nowMs;
+    actor.ended(hold);
     await slot.close();
     await consumer.close();
   });
