@@ -19,8 +19,15 @@ export interface Outcome {
 const SIMULATION = "test/simulation/fuzz.ts";
 
 /** For a bug that does not say who may see it; the quick ones first. */
-const TOPIC = ["test/topic", "test/model/topic", "test/errors/topic", "test/crash/topic-"];
+const TOPIC = [
+  "test/topic/races",
+  "test/topic",
+  "test/model/topic",
+  "test/errors/topic",
+  "test/crash/topic-",
+];
 const QUEUE = [
+  "test/queue/races",
   "test/queue",
   "test/crash/torn",
   "test/crash/receipt",

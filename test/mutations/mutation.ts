@@ -29,6 +29,7 @@ export const POWER: readonly string[] = [
 
 /** For a fan-out. */
 export const FANNING: readonly string[] = [
+  "test/topic/races",
   "test/topic",
   "test/model/topic",
   "test/errors/topic",

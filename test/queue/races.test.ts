@@ -10,8 +10,6 @@ import { basename } from "node:path";
 import { describe, expect } from "vitest";
 
 import { DiskClock } from "../../src/clock.ts";
-import type { FileSystem } from "../../src/disk/file-system.ts";
-import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
 import { formatSlice, partOf } from "../../src/message/slice.ts";
 import type { Message } from "../../src/queue/message.ts";
 import type { Queue } from "../../src/queue/queue.ts";
@@ -21,27 +19,9 @@ import { extendByReceipt, settleByReceipt } from "../../src/queue/settle.ts";
 import { openSpool } from "../../src/spool.ts";
 import type { OpenOptions } from "../../src/spool.ts";
 import { test } from "../helpers/fixtures.ts";
+import { EXT4, hooked, NFS } from "../helpers/hooked.ts";
+import type { Hook } from "../helpers/hooked.ts";
 import { bytesOf, textOf } from "../helpers/model-jobs.ts";
-
-const EXT4 = 0xef53;
-const NFS = 0x6969;
-
-/** Told of each call before it is done; what it returns, but undefined, is the call's result. */
-type Hook = (name: keyof FileSystem, path: string, to: string) => unknown;
-
-function hooked(type: number, hook: Hook): FileSystem {
-  const below = new NodeFileSystem({ blocking: true });
-  return new Proxy<FileSystem>(below, {
-    get:
-      (_, name: keyof FileSystem) =>
-      async (...args: unknown[]): Promise<unknown> => {
-        const given = await hook(name, String(args[0]), String(args[1]));
-        if (given !== undefined) return given;
-        const result: unknown = await Reflect.apply(below[name], below, args);
-        return name === "space" ? { ...(result as object), type } : result;
-      },
-  });
-}
 
 /** The queue as another process sees it, of which nobody can tell whether it lives. */
 async function queueOf(

@@ -1,0 +1,24 @@
+/** A real file system that lets a test act just before a chosen call, or instead of it. */
+import type { FileSystem } from "../../src/disk/file-system.ts";
+import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
+
+/** Magic numbers: the engine takes the disk for one of these. */
+export const EXT4 = 0xef53;
+export const NFS = 0x6969;
+
+/** Told of each call before it is done; what it returns, but undefined, is the call's result. */
+export type Hook = (name: keyof FileSystem, path: string, to: string) => unknown;
+
+export function hooked(type: number, hook: Hook): FileSystem {
+  const below = new NodeFileSystem({ blocking: true });
+  return new Proxy<FileSystem>(below, {
+    get:
+      (_, name: keyof FileSystem) =>
+      async (...args: unknown[]): Promise<unknown> => {
+        const given = await hook(name, String(args[0]), String(args[1]));
+        if (given !== undefined) return given;
+        const result: unknown = await Reflect.apply(below[name], below, args);
+        return name === "space" ? { ...(result as object), type } : result;
+      },
+  });
+}

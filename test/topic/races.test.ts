@@ -1,0 +1,361 @@
+/**
+ * Goal: what others do between two calls of a publish, a recovery or a sweep neither takes a message away from
+ * one of the subscriptions nor gives it one that it does not want.
+ *
+ * Method: a file system that lets a test act just before, or instead of, a chosen call.
+ */
+import { mkdirSync, readdirSync, renameSync, rmdirSync, writeFileSync } from "node:fs";
+
+import { describe, expect } from "vitest";
+
+import { DiskClock } from "../../src/clock.ts";
+import type { FileSystem } from "../../src/disk/file-system.ts";
+import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
+import { openSpool } from "../../src/spool.ts";
+import type { OpenOptions } from "../../src/spool.ts";
+import { DEFAULT_TOPIC_SETTINGS } from "../../src/topic/settings.ts";
+import type { Topic } from "../../src/topic/topic.ts";
+import { test } from "../helpers/fixtures.ts";
+import { EXT4, hooked, NFS } from "../helpers/hooked.ts";
+import type { Hook } from "../helpers/hooked.ts";
+import { textOf } from "../helpers/model-jobs.ts";
+
+interface Other {
+  readonly type?: number;
+  /** What it knows of the process of others. */
+  readonly knowsTheDead?: boolean;
+  readonly clock?: DiskClock;
+}
+
+let processes = 0;
+
+/** The topic as another process sees it. */
+async function topicOf(
+  dir: string,
+  hook: Hook = () => undefined,
+  { type = EXT4, knowsTheDead = false, clock }: Other = {},
+): Promise<Topic> {
+  const self = `p${++processes}`;
+  const table = { self, host: "here", isGone: (one: string) => knowsTheDead && one !== self };
+  const parts: OpenOptions["parts"] = { fs: hooked(type, hook), processes: table };
+  const spool = await openSpool({ dir, parts: clock ? { ...parts, clock } : parts });
+  return spool.topic("logs");
+}
+
+/** A topic that keeps all, and its subscriptions. */
+async function make(dir: string, ...names: readonly string[]): Promise<Topic> {
+  const topic = await topicOf(dir);
+  await topic.create({ ...DEFAULT_TOPIC_SETTINGS, retentionMs: 3600_000 });
+  for (const name of names) await topic.subscribe(name);
+  return topic;
+}
+
+/** What is ready in a subscription, and is acked. */
+async function drain(topic: Topic, name: string): Promise<string[]> {
+  const bodies: string[] = [];
+  for await (const message of topic.subscription(name).messages({ untilEmpty: true })) {
+    bodies.push(await textOf(message));
+    await message.ack();
+  }
+  return bodies.toSorted();
+}
+
+/** The hook's call waits for `goOn`; `reached` tells that it is there. */
+class Gate {
+  readonly #reached = Promise.withResolvers<void>();
+  readonly #open = Promise.withResolvers<void>();
+  readonly reached = this.#reached.promise;
+
+  async pass(): Promise<undefined> {
+    this.#reached.resolve();
+    await this.#open.promise;
+    return undefined;
+  }
+
+  goOn(): void {
+    this.#open.resolve();
+  }
+}
+
+const isCommit = (name: keyof FileSystem, to: string): boolean =>
+  name === "rename" && to.includes("/committed/");
+
+/** A clock that is ahead of the disk's by so much, whenever it is read. */
+class AheadClock extends DiskClock {
+  readonly #aheadMs: number;
+
+  constructor(aheadMs: number) {
+    super();
+    this.#aheadMs = aheadMs;
+  }
+
+  override observe(mtimeMs: number): void {
+    super.observe(mtimeMs + this.#aheadMs);
+  }
+}
+
+const diskError = (code: string): Error => Object.assign(new Error(code), { code, syscall: "x" });
+
+describe("a publish", () => {
+  test("that cannot be made visible somewhere: whoever recovers does it", async ({ dir }) => {
+    const topic = await make(dir, "one", "two");
+    const publisher = await topicOf(dir, (name, _path, to) => {
+      if (name === "rename" && to.includes("/subscriptions/one/ready/")) throw diskError("EIO");
+    });
+    await publisher.publish("x");
+    await (await topicOf(dir, () => undefined, { knowsTheDead: true })).recover();
+    expect(await drain(topic, "one")).toEqual(["x"]);
+    expect(await drain(topic, "two")).toEqual(["x"]);
+  });
+
+  test("while a subscription is made anew, with another filter: that is heeded", async ({
+    dir,
+  }) => {
+    const topic = await make(dir, "one");
+    let isDone = false;
+    const publisher = await topicOf(dir, async (name, _path, to) => {
+      if (isDone || name !== "link" || !to.includes("/subscriptions/one/incoming/")) return;
+      isDone = true;
+      await topic.unsubscribe("one");
+      await topic.subscribe("one", {
+        settings: { ...DEFAULT_SETTINGS, filter: "level=error" },
+      });
+    });
+    await publisher.publish("x", { headers: { level: "info" } });
+    expect(isDone).toBe(true);
+    expect(await drain(topic, "one")).toEqual([]);
+  });
+
+  test("whose commit's reply is lost, on a shared disk: it is made visible", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    const publisher = await topicOf(
+      dir,
+      (name, path, to) => {
+        if (!isCommit(name, to)) return;
+        renameSync(path, to);
+        throw diskError("ENOENT");
+      },
+      { type: NFS },
+    );
+    await publisher.publish("x");
+    expect(await drain(topic, "one")).toEqual(["x"]);
+  });
+
+  test("just after a subscription, in one tick of the clock: both get it", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    // A disk whose mtimes are in whole seconds.
+    const mtimeMs = Math.floor(Date.now() / 1000) * 1000;
+    const publisher = await topicOf(dir, (name, path) => {
+      if (name !== "lstat" || !path.endsWith("/subscriptions")) return undefined;
+      return { kind: "directory", bytes: 0, mtimeMs, inode: 1, links: 2 };
+    });
+    await publisher.publish("x");
+    await topic.subscribe("two");
+    await publisher.publish("y");
+    expect(await drain(topic, "two")).toEqual(["y"]);
+  });
+
+  test("on a shared disk that shows old mtimes: a new subscription gets it", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    const publisher = await topicOf(
+      dir,
+      (name, path) => {
+        if (name !== "lstat" || !path.endsWith("/subscriptions")) return undefined;
+        return { kind: "directory", bytes: 0, mtimeMs: 1000, inode: 1, links: 2 };
+      },
+      { type: NFS },
+    );
+    await publisher.publish("x");
+    await topic.subscribe("two");
+    await publisher.publish("y");
+    expect(await drain(topic, "two")).toEqual(["y"]);
+  });
+
+  test("while a subscription from the start becomes visible: it gets it", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    const gate = new Gate();
+    const isMove = (name: keyof FileSystem, path: string, to: string): boolean =>
+      name === "rename" && path.includes("/filling/late") && to.endsWith("/subscriptions/late");
+    const subscriber = await topicOf(dir, (...call) => (isMove(...call) ? gate.pass() : undefined));
+    const subscribed = subscriber.subscribe("late", { from: "start" });
+    await gate.reached;
+    let isStaged = false;
+    let isDone = false;
+    const publisher = await topicOf(dir, async (name, path, to) => {
+      isStaged ||= name === "rename" && to.includes("/staging/");
+      if (isDone || !isStaged || name !== "list" || !path.endsWith("/filling")) return;
+      isDone = true;
+      gate.goOn();
+      await subscribed;
+    });
+    await publisher.publish("x");
+    expect(isDone).toBe(true);
+    expect(await drain(topic, "late")).toEqual(["x"]);
+  });
+
+  test("beside another one that makes incoming/: none of its links goes aside", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    const { incoming } = (await topic.members())[0]!;
+    rmdirSync(incoming);
+    let isMade = false;
+    const publisher = await topicOf(dir, (name, path) => {
+      if (isMade || name !== "mkdir" || path !== incoming) return;
+      isMade = true;
+      mkdirSync(incoming);
+      writeFileSync(`${incoming}/link`, "");
+    });
+    await publisher.publish("x");
+    expect(readdirSync(incoming)).toContain("link");
+    expect(await drain(topic, "one")).toEqual(["x"]);
+  });
+});
+
+/** A publisher that stands before its commit. */
+async function beforeCommit(
+  dir: string,
+  options: { readonly dedupKey?: string } = {},
+): Promise<{ gate: Gate; published: Promise<unknown> }> {
+  const gate = new Gate();
+  const publisher = await topicOf(dir, (name, _path, to) =>
+    isCommit(name, to) ? gate.pass() : undefined,
+  );
+  const published = publisher.publish("x", options);
+  published.catch(() => {});
+  await gate.reached;
+  return { gate, published };
+}
+
+/** A publisher that stands before it makes its first link visible. */
+async function afterCommit(dir: string): Promise<{ gate: Gate; published: Promise<unknown> }> {
+  const gate = new Gate();
+  const publisher = await topicOf(dir, (name, path, to) =>
+    name === "rename" && path.includes("/incoming/") && to.includes("/ready/")
+      ? gate.pass()
+      : undefined,
+  );
+  const published = publisher.publish("x");
+  await gate.reached;
+  return { gate, published };
+}
+
+describe("who recovers", () => {
+  test("while a publisher is at work: lets it work", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    const { gate, published } = await beforeCommit(dir);
+    await (await topicOf(dir)).recover();
+    gate.goOn();
+    await published;
+    expect(await drain(topic, "one")).toEqual(["x"]);
+  });
+
+  test("and to whom the disk's clock was set back: reads it anew", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    const { gate, published } = await beforeCommit(dir);
+    let nowMs = 0;
+    const other = await topicOf(dir, () => undefined, { clock: new DiskClock(() => nowMs) });
+    await other.recover();
+    nowMs = 50_000;
+    await other.recover();
+    gate.goOn();
+    await published;
+    expect(await drain(topic, "one")).toEqual(["x"]);
+  });
+
+  test("beside a publisher that wakes up and commits: all is there, or it is told", async ({
+    dir,
+  }) => {
+    const topic = await make(dir, "one", "two");
+    const { gate, published } = await beforeCommit(dir);
+    let isDone = false;
+    const other = await topicOf(
+      dir,
+      async (name, path) => {
+        if (isDone || name !== "unlink" || !path.includes("/incoming/")) return;
+        isDone = true;
+        gate.goOn();
+        await published.catch(() => {});
+      },
+      { knowsTheDead: true },
+    );
+    await other.recover();
+    expect(isDone).toBe(true);
+    await expect(published).rejects.toMatchObject({ code: "TRY_AGAIN" });
+    expect([await drain(topic, "one"), await drain(topic, "two")]).toEqual([[], []]);
+  });
+
+  test("a publish with a key: finishes it", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    await beforeCommit(dir, { dedupKey: "k" });
+    await (await topicOf(dir, () => undefined, { knowsTheDead: true })).recover();
+    expect(await drain(topic, "one")).toEqual(["x"]);
+  });
+
+  test("a publish with a key, whose publisher wakes up: it is there", async ({ dir }) => {
+    const topic = await make(dir, "one", "two");
+    const { gate, published } = await beforeCommit(dir, { dedupKey: "k" });
+    const other = await topicOf(
+      dir,
+      async (name, _path, to) => {
+        if (!isCommit(name, to)) return;
+        gate.goOn();
+        await Promise.race([published.catch(() => {}), new Promise((r) => setTimeout(r, 300))]);
+      },
+      { knowsTheDead: true },
+    );
+    await other.recover();
+    await published.catch(() => {});
+    expect([await drain(topic, "one"), await drain(topic, "two")]).toEqual([["x"], ["x"]]);
+  });
+
+  test("on a shared disk that leaves a link out: waits until it is seen", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    const { gate, published } = await afterCommit(dir);
+    const clock = new AheadClock(10_000);
+    const other = await topicOf(
+      dir,
+      (name, path) => (name === "list" && path.endsWith("/incoming") ? [] : undefined),
+      { type: NFS, clock },
+    );
+    await other.recover();
+    expect(readdirSync(`${dir}/topics/logs/committed`)).toHaveLength(1);
+    gate.goOn();
+    await published;
+    expect(await drain(topic, "one")).toEqual(["x"]);
+  });
+});
+
+describe("a sweep", () => {
+  test("beside what is committed: it leaves its links", async ({ dir }) => {
+    const topic = await make(dir, "one", "two");
+    const { gate, published } = await afterCommit(dir);
+    const clock = new AheadClock(1000);
+    await (await topicOf(dir, () => undefined, { clock })).sweep();
+    gate.goOn();
+    await published;
+    expect([await drain(topic, "one"), await drain(topic, "two")]).toEqual([["x"], ["x"]]);
+  });
+
+  test("beside a commit: it leaves its links", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    const { gate, published } = await beforeCommit(dir);
+    const staging = `${dir}/topics/logs/staging`;
+    const committed = `${dir}/topics/logs/committed`;
+    const [ticket = ""] = readdirSync(staging);
+    let looks = 0;
+    const hook: Hook = (name, path) => {
+      if (name !== "list") return;
+      // It has listed the links; then it lists where tickets come from and where they go.
+      if (path.endsWith("/incoming")) looks = 2;
+      else if ((path === staging || path === committed) && looks-- === 1) {
+        renameSync(`${staging}/${ticket}`, `${committed}/${ticket}`);
+      }
+    };
+    const sweeper = await topicOf(dir, hook, { clock: new AheadClock(1000) });
+    await sweeper.sweep();
+    expect(looks).toBeLessThan(1);
+    renameSync(`${committed}/${ticket}`, `${staging}/${ticket}`);
+    gate.goOn();
+    await published;
+    expect(await drain(topic, "one")).toEqual(["x"]);
+  });
+});
