@@ -1,4 +1,5 @@
 /** A real file system that lets a test act just before a chosen call, or instead of it. */
+import { DiskClock } from "../../src/clock.ts";
 import type { FileSystem } from "../../src/disk/file-system.ts";
 import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
 
@@ -21,4 +22,18 @@ export function hooked(type: number, hook: Hook): FileSystem {
         return name === "space" ? { ...(result as object), type } : result;
       },
   });
+}
+
+/** A clock that is ahead of the disk's by so much, whenever it is read. */
+export class AheadClock extends DiskClock {
+  readonly #aheadMs: number;
+
+  constructor(aheadMs: number) {
+    super();
+    this.#aheadMs = aheadMs;
+  }
+
+  override observe(mtimeMs: number): void {
+    super.observe(mtimeMs + this.#aheadMs);
+  }
 }

@@ -19,7 +19,7 @@ import { extendByReceipt, settleByReceipt } from "../../src/queue/settle.ts";
 import { openSpool } from "../../src/spool.ts";
 import type { OpenOptions } from "../../src/spool.ts";
 import { test } from "../helpers/fixtures.ts";
-import { EXT4, hooked, NFS } from "../helpers/hooked.ts";
+import { AheadClock, EXT4, hooked, NFS } from "../helpers/hooked.ts";
 import type { Hook } from "../helpers/hooked.ts";
 import { bytesOf, textOf } from "../helpers/model-jobs.ts";
 
@@ -68,6 +68,27 @@ describe("a put", () => {
     });
     await expect(writer.put("x")).rejects.toMatchObject({ code: "IO" });
     expect(await drain(queue)).toEqual([]);
+  });
+});
+
+describe("a put with a key", () => {
+  test("beside one whose epoch has begun already: both say that one's id", async ({
+    dir,
+    queue,
+  }) => {
+    const windowMs = 3600_000;
+    await queue.create({ ...DEFAULT_SETTINGS, dedupWindowMs: windowMs });
+    const rival = await queueOf(dir, () => undefined, { clock: new AheadClock(windowMs) });
+    let first = "";
+    let markers = 0;
+    const writer = await queueOf(dir, async (name, _path, to) => {
+      // It has its first marker, and is about to make the second one.
+      if (name !== "link" || !to.includes("/dedup/") || ++markers !== 3) return;
+      first = (await rival.put("rival", { dedupKey: "k" })).id;
+    });
+    expect(await writer.put("x", { dedupKey: "k" })).toEqual({ id: first, duplicate: true });
+    expect(await queue.put("y", { dedupKey: "k" })).toEqual({ id: first, duplicate: true });
+    expect(await drain(queue)).toEqual(["rival"]);
   });
 });
 

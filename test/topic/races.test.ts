@@ -16,7 +16,7 @@ import type { OpenOptions } from "../../src/spool.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topic/settings.ts";
 import type { Topic } from "../../src/topic/topic.ts";
 import { test } from "../helpers/fixtures.ts";
-import { EXT4, hooked, NFS } from "../helpers/hooked.ts";
+import { AheadClock, EXT4, hooked, NFS } from "../helpers/hooked.ts";
 import type { Hook } from "../helpers/hooked.ts";
 import { textOf } from "../helpers/model-jobs.ts";
 
@@ -79,20 +79,6 @@ class Gate {
 
 const isCommit = (name: keyof FileSystem, to: string): boolean =>
   name === "rename" && to.includes("/committed/");
-
-/** A clock that is ahead of the disk's by so much, whenever it is read. */
-class AheadClock extends DiskClock {
-  readonly #aheadMs: number;
-
-  constructor(aheadMs: number) {
-    super();
-    this.#aheadMs = aheadMs;
-  }
-
-  override observe(mtimeMs: number): void {
-    super.observe(mtimeMs + this.#aheadMs);
-  }
-}
 
 const diskError = (code: string): Error => Object.assign(new Error(code), { code, syscall: "x" });
 
