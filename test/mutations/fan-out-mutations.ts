@@ -93,7 +93,6 @@ export const FAN_OUTS: readonly Mutation[] = [
     replace: "return isStaged ? undefined : undefined;",
     breaks: "A publish on a shared disk that was staged says that it was undone.",
     catchers: FANNING,
-    survives: "It says that it was undone, and who recovers undoes it.",
   },
   {
     name: "publish: a failure undoes nothing",
@@ -102,7 +101,6 @@ export const FAN_OUTS: readonly Mutation[] = [
     replace: "",
     breaks: "What a publish that failed has left waits for who recovers.",
     catchers: FANNING,
-    survives: "Who recovers undoes it, half a minute later.",
   },
   {
     name: "publish: links of one that is gone stay",
