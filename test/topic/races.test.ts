@@ -345,3 +345,35 @@ describe("a sweep", () => {
     expect(await drain(topic, "one")).toEqual(["x"]);
   });
 });
+
+describe("a subscription from the start", () => {
+  test("beside a publish that commits while it is looked for: gets it", async ({ dir }) => {
+    const topic = await make(dir, "one");
+    const [commit, show] = [new Gate(), new Gate()];
+    const publisher = await topicOf(dir, (name, path, to) => {
+      if (isCommit(name, to)) return commit.pass();
+      return name === "rename" && path.includes("/incoming/") ? show.pass() : undefined;
+    });
+    // It knows nothing of the subscription that comes.
+    const published = publisher.publish("x");
+    await commit.reached;
+    let looks = 0;
+    const subscriber = await topicOf(dir, async (name, path) => {
+      if (name !== "list" || !/\/(staging|committed)$/.test(path)) return;
+      looks++;
+      if (looks === 2) {
+        commit.goOn();
+        await show.reached;
+      }
+      if (looks === 3) {
+        show.goOn();
+        await published;
+      }
+    });
+    await subscriber.subscribe("late", { from: "start", settings: DEFAULT_SETTINGS });
+    show.goOn();
+    await published;
+    expect(await drain(topic, "late")).toEqual(["x"]);
+    expect(await drain(topic, "one")).toEqual(["x"]);
+  });
+});
