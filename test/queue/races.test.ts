@@ -134,7 +134,7 @@ describe("who has slept past its lease, on a shared disk", () => {
     ({ lease } = claimed);
     await expect(claimed.message.nack({ delayMs: 0 })).rejects.toMatchObject(lost);
     // It is due now, give or take a tick of the clocks.
-    await expect.poll(() => drain(queue)).toEqual(["x"]);
+    await expect.poll(() => drain(queue), { timeout: 10_000 }).toEqual(["x"]);
   });
 });
 
