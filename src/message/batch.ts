@@ -91,11 +91,44 @@ export function encodeWhole(
 
 /** One message of a `records` body. */
 export function encodeRecord(headers: Headers, payload: Uint8Array): Buffer {
-  const text = Buffer.from(JSON.stringify(headers));
-  const front = Buffer.allocUnsafe(8);
-  front.writeUInt32BE(text.length, 0);
-  front.writeUInt32BE(payload.length, 4);
-  return Buffer.concat([front, text, payload]);
+  return encodeRecords([{ headers, payload }]).bytes;
+}
+
+/** What becomes a message of a `records` body. */
+export interface RecordBytes {
+  /** Undefined where it has none. */
+  readonly headers: Headers | undefined;
+  readonly payload: Uint8Array;
+}
+
+/** Lengths before headers and payload, in bytes. */
+const FRONT_BYTES = 8;
+
+/** A `records` body, and the bytes of each of its messages in it. */
+export function encodeRecords(records: readonly RecordBytes[]): {
+  readonly bytes: Buffer;
+  readonly lengths: readonly number[];
+} {
+  // All in one buffer: one for each of thousands would cost more than what is copied.
+  const texts = records.map(({ headers }) =>
+    headers === undefined ? "{}" : JSON.stringify(headers),
+  );
+  const lengths = records.map(({ payload }, at) => {
+    const text = texts[at]!;
+    return FRONT_BYTES + (text.length === 2 ? 2 : Buffer.byteLength(text)) + payload.length;
+  });
+  const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  for (const [index, { payload }] of records.entries()) {
+    const text = texts[index]!;
+    const headersBytes = lengths[index]! - FRONT_BYTES - payload.length;
+    bytes.writeUInt32BE(headersBytes, at);
+    bytes.writeUInt32BE(payload.length, at + 4);
+    bytes.write(text, at + FRONT_BYTES);
+    bytes.set(payload, at + FRONT_BYTES + headersBytes);
+    at += lengths[index]!;
+  }
+  return { bytes, lengths };
 }
 
 export interface ParsedHeader {

@@ -68,7 +68,7 @@ export class Draft {
   #headerBytes = 0;
   #bodyBytes = 0;
   #headers: Headers = {};
-  #parts: readonly Part[] | undefined;
+  #parts: (() => readonly Part[]) | undefined;
 
   private constructor(site: Site, path: string, fd: number) {
     this.#site = site;
@@ -107,7 +107,7 @@ export class Draft {
 
   /** Its messages, where they have headers of their own. */
   get parts(): readonly Part[] | undefined {
-    return this.#parts;
+    return this.#parts?.();
   }
 
   get bodyBytes(): number {
@@ -141,7 +141,7 @@ export class Draft {
     framing: Framing,
     headers: Headers,
     body: Uint8Array,
-    parts?: readonly Part[],
+    parts?: () => readonly Part[],
   ): Promise<void> {
     this.#headers = headers;
     this.#parts = parts;
@@ -190,4 +190,14 @@ export class Draft {
 async function discardFile({ fs }: Site, path: string, fd: number): Promise<void> {
   await quietly(() => fs.unlink(path));
   await closeQuietly(fs, fd);
+}
+
+/** Does a part of writing the draft; where that fails nothing is left of the draft. */
+export async function guarded<T>(draft: Draft, act: () => T | Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    await draft.discard();
+    throw error;
+  }
 }

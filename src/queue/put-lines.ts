@@ -9,10 +9,11 @@ import { BATCH_BYTES, BATCH_MESSAGES_DEFAULT, RECORD_BYTES } from "../limits.ts"
 import { encodeRecord } from "../message/batch.ts";
 import type { Framing } from "../message/batch.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
-import { Draft } from "./draft.ts";
+import { Draft, guarded } from "./draft.ts";
 import type { PutOptions } from "./draft.ts";
+import { tooLarge } from "./intake.ts";
 import type { Intake } from "./intake.ts";
-import { checkOptions, guarded, tooLarge } from "./put.ts";
+import { checkOptions } from "./put.ts";
 
 /** Batches that may wait for their fsync at once. */
 const SYNCS_IN_FLIGHT = 4;

@@ -58,12 +58,8 @@ export class Queue {
    *
    * @throws BAD_HEADER, MESSAGE_TOO_LARGE, QUEUE_FULL, DISK_FULL, IO: then nothing was added.
    */
-  async put(body: Body, options?: PutOptions): Promise<PutResult> {
-    try {
-      return await this.#putter.put(body, options);
-    } catch (error) {
-      throw fromErrno(error);
-    }
+  put(body: Body, options?: PutOptions): Promise<PutResult> {
+    return this.#putter.put(body, options);
   }
 
   /** Adds every line of a stream, or what ends with a NUL; `run` it. */

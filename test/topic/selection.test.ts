@@ -26,7 +26,7 @@ async function batchOf(
   const draft = await Draft.create(topics.logs.room);
   const records = messages.map(({ headers, body }) => encodeRecord(headers, Buffer.from(body)));
   const parts = messages.map(({ headers }, at) => ({ headers, bytes: records[at]!.length }));
-  await draft.write(messages.length, "records", {}, Buffer.concat(records), parts);
+  await draft.write(messages.length, "records", {}, Buffer.concat(records), () => parts);
   return { path: draft.path, slice: draft.slice(messages.length, {}, 0), draft };
 }
 
