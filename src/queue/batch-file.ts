@@ -7,12 +7,13 @@
  * of its name.
  */
 import { closeQuietly, readAll } from "../disk/durable.ts";
+import { chain } from "../disk/file-system.ts";
 import type { Awaitable, FileSystem } from "../disk/file-system.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { BLOCK_BYTES, BUFFER_BYTES, HEADER_BYTES, IN_MEMORY_BYTES } from "../limits.ts";
 import { DamagedError, parseHeader, parseHeaders } from "../message/batch.ts";
-import type { BatchHeader, Framing, Headers } from "../message/batch.ts";
-import { Checksum } from "../message/checksum.ts";
+import type { BatchHeader, Framing, Headers, ParsedHeader } from "../message/batch.ts";
+import { Checksum, checksumOf } from "../message/checksum.ts";
 import { timeOfId } from "../message/id.ts";
 import type { Slice } from "../message/slice.ts";
 
@@ -20,6 +21,12 @@ import type { Slice } from "../message/slice.ts";
 export class ForeignError extends Error {}
 
 const NEWLINE = 0x0a;
+
+/** What is read ahead of a slice in the hope that it is all of its batch: more than most headers take. */
+const FRONT_BYTES = 1024;
+
+/** Up to this a batch is read at one go, without a look at how large it is, in bytes. */
+const SMALL_BYTES = 64 * 1024;
 
 /** One message's place in a body. */
 export interface Span {
@@ -34,13 +41,19 @@ export interface Span {
 export class BatchFile {
   readonly header: BatchHeader;
   readonly #fs: FileSystem;
-  readonly #fd: number;
+  /** Undefined once it is closed: of a small batch as soon as it was read. */
+  #fd: number | undefined;
   readonly #bodyOffset: number;
   /** The body, where it is kept. */
   #body: Buffer | undefined;
   #users = 1;
 
-  private constructor(fs: FileSystem, fd: number, header: BatchHeader, bodyOffset: number) {
+  private constructor(
+    fs: FileSystem,
+    fd: number | undefined,
+    header: BatchHeader,
+    bodyOffset: number,
+  ) {
     this.#fs = fs;
     this.#fd = fd;
     this.header = header;
@@ -51,18 +64,56 @@ export class BatchFile {
    * Opens and checks the batch that `slice`, at `path`, is a part of.
    *
    * @throws ENOENT        the name is gone.
-   * @throws ForeignError  it is no regular file. It was not followed, nor read.
+   * @throws ForeignError  it is no regular file. It was not followed.
    * @throws DamagedError  it is not what was written.
    */
-  static async open(fs: FileSystem, path: string, slice: Slice): Promise<BatchFile> {
-    let fd: number;
+  static open(fs: FileSystem, path: string, slice: Slice): Awaitable<BatchFile> {
     try {
-      fd = await fs.open(path, "read");
+      const opened = fs.open(path, "read");
+      if (typeof opened === "number") return BatchFile.#opened(fs, opened, slice);
+      return opened.then((fd) => BatchFile.#opened(fs, fd, slice), notOpened);
     } catch (error) {
-      if (isErrno(error, "ELOOP")) throw new ForeignError("a symbolic link");
-      if (isErrno(error, "ENXIO")) throw new ForeignError("a socket or a device");
-      throw error;
+      return notOpened(error);
     }
+  }
+
+  /** Most batches are small: one read gets all of it, and shows by its end that it was all. */
+  static #opened(fs: FileSystem, fd: number, slice: Slice): Awaitable<BatchFile> {
+    const wanted = slice.offset + slice.bytes + FRONT_BYTES;
+    if (wanted > SMALL_BYTES) return BatchFile.#stated(fs, fd, slice);
+    const start = Buffer.allocUnsafe(wanted);
+    try {
+      const read = fs.read(fd, start, 0);
+      if (typeof read !== "number") {
+        return read.then(
+          (count) => BatchFile.#small(fs, fd, start.subarray(0, count), slice),
+          () => BatchFile.#stated(fs, fd, slice),
+        );
+      }
+      return BatchFile.#small(fs, fd, start.subarray(0, read), slice);
+    } catch {
+      // A directory, say.
+      return BatchFile.#stated(fs, fd, slice);
+    }
+  }
+
+  /** @param bytes  what a read got; whatever is not just as it should be is looked at as a whole. */
+  static #small(fs: FileSystem, fd: number, bytes: Buffer, slice: Slice): Awaitable<BatchFile> {
+    let file: BatchFile;
+    try {
+      const { header, bodyOffset } = parse(bytes, slice, bytes.length);
+      if (header.length !== bytes.length - bodyOffset) return BatchFile.#stated(fs, fd, slice);
+      file = new BatchFile(fs, undefined, header, bodyOffset);
+      file.#body = bytes.subarray(bodyOffset);
+      if (checksumOf(file.#body) !== header.checksum) return BatchFile.#stated(fs, fd, slice);
+      file.checkSlice(slice);
+    } catch {
+      return BatchFile.#stated(fs, fd, slice);
+    }
+    return chain(closeQuietly(fs, fd), () => file);
+  }
+
+  static async #stated(fs: FileSystem, fd: number, slice: Slice): Promise<BatchFile> {
     try {
       const { kind, bytes } = await fs.stat(fd);
       if (kind !== "file") throw new ForeignError(`a ${kind}, not a file`);
@@ -84,11 +135,7 @@ export class BatchFile {
     const isSmall = fileBytes <= IN_MEMORY_BYTES;
     const start = Buffer.allocUnsafe(Math.min(fileBytes, isSmall ? fileBytes : HEADER_BYTES));
     const count = await readAll(fs, fd, start, 0);
-    const { header, bodyOffset } =
-      slice.checksum === undefined
-        ? parseHeader(start.subarray(0, count))
-        : { header: headerOfRaw(slice, slice.checksum, fileBytes), bodyOffset: 0 };
-    if (header.id !== slice.batch) throw new DamagedError(`it is batch ${header.id}`);
+    const { header, bodyOffset } = parse(start.subarray(0, count), slice, fileBytes);
     const expected = bodyOffset + header.length;
     if (fileBytes !== expected) {
       throw new DamagedError(`${fileBytes} bytes, and not the ${expected} that were written`);
@@ -127,10 +174,12 @@ export class BatchFile {
   }
 
   /** A promise only where there is something to wait for. */
-  close(): Promise<void> | undefined {
-    if (--this.#users > 0) return undefined;
+  close(): Awaitable<void> {
+    if (--this.#users > 0) return;
     this.#body = undefined;
-    return closeQuietly(this.#fs, this.#fd);
+    const fd = this.#fd;
+    this.#fd = undefined;
+    if (fd !== undefined) return closeQuietly(this.#fs, fd);
   }
 
   /** Bytes [offset, offset + bytes) of the body, in blocks. */
@@ -141,7 +190,7 @@ export class BatchFile {
     }
     for (let done = 0; done < bytes;) {
       // Its descriptor may be another file's by now.
-      if (this.#users === 0) {
+      if (this.#fd === undefined) {
         throw new SpoolError("BAD_VALUE", "a message was read after it was settled or passed by");
       }
       const block = Buffer.allocUnsafe(Math.min(BLOCK_BYTES, bytes - done));
@@ -211,6 +260,22 @@ export class BatchFile {
     }
     throw new DamagedError("a line has no end");
   }
+}
+
+function notOpened(error: unknown): never {
+  if (isErrno(error, "ELOOP")) throw new ForeignError("a symbolic link");
+  if (isErrno(error, "ENXIO")) throw new ForeignError("a socket or a device");
+  throw error;
+}
+
+/** @throws DamagedError */
+function parse(start: Buffer, slice: Slice, fileBytes: number): ParsedHeader {
+  const parsed =
+    slice.checksum === undefined
+      ? parseHeader(start)
+      : { header: headerOfRaw(slice, slice.checksum, fileBytes), bodyOffset: 0 };
+  if (parsed.header.id !== slice.batch) throw new DamagedError(`it is batch ${parsed.header.id}`);
+  return parsed;
 }
 
 function headerOfRaw(slice: Slice, checksum: string, length: number): BatchHeader {

@@ -8,7 +8,9 @@
  * A crash after 1 leaves the slice in the lease, from where it goes back. A message whose attempts
  * are used up is found here, at the front of a slice that came back from a crash, and buried.
  */
-import { isErrno, leaseLost } from "../errors.ts";
+import { chain } from "../disk/file-system.ts";
+import type { Awaitable } from "../disk/file-system.ts";
+import { isErrno, isOfSystem, leaseLost, SpoolError } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import { formatSlice, isExpired } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -27,6 +29,10 @@ export interface Claim {
   /** The claimer's to share; the holder closes it. */
   readonly file: BatchFile;
 }
+
+/** Nothing came of that one: there may be another. */
+const AGAIN = "again";
+type Outcome = Claim | typeof AGAIN | undefined;
 
 export class Claimer {
   readonly #room: Room;
@@ -48,21 +54,45 @@ export class Claimer {
    *
    * @throws LEASE_LOST
    */
-  async claim(lease: Lease, want: number): Promise<Claim | undefined> {
+  claim(lease: Lease, want: number): Awaitable<Claim | undefined> {
     for (;;) {
-      await this.#room.breathe();
-      const nowMs = await this.#room.now();
-      const candidate = await this.#scanner.next(nowMs);
-      if (candidate === undefined) return undefined;
-      if (isExpired(candidate.slice, nowMs)) {
-        await expire(this.#room, this.#pathOf(candidate), candidate.slice, this.#warn);
-        continue;
-      }
-      const held = await this.#take(lease, candidate);
-      if (held === undefined) continue;
-      const claim = await this.#open(held, candidate.slice);
-      if (claim !== undefined && (await this.#trim(claim, candidate, want))) return claim;
+      const outcome = chain(this.#room.breathe(), () => this.#try(lease, want));
+      if (outcome instanceof Promise) return this.#goOn(outcome, lease, want);
+      if (outcome !== AGAIN) return outcome;
     }
+  }
+
+  async #goOn(first: Promise<Outcome>, lease: Lease, want: number): Promise<Claim | undefined> {
+    let outcome = await first;
+    while (outcome === AGAIN) {
+      await this.#room.breathe();
+      outcome = await this.#try(lease, want);
+    }
+    return outcome;
+  }
+
+  #try(lease: Lease, want: number): Awaitable<Outcome> {
+    return chain(this.#room.now(), (nowMs) =>
+      chain(this.#scanner.next(nowMs), (candidate) => {
+        if (candidate === undefined) return undefined;
+        if (isExpired(candidate.slice, nowMs)) return this.#expire(candidate);
+        return chain(this.#take(lease, candidate), (held) =>
+          held === undefined ? AGAIN : this.#use(held, candidate, want),
+        );
+      }),
+    );
+  }
+
+  async #expire(candidate: Candidate): Promise<Outcome> {
+    await expire(this.#room, this.#pathOf(candidate), candidate.slice, this.#warn);
+    return AGAIN;
+  }
+
+  /** Steps 2 and 3. */
+  #use(held: Held, candidate: Candidate, want: number): Awaitable<Outcome> {
+    return chain(this.#open(held, candidate.slice), (file) =>
+      file === undefined ? AGAIN : this.#trim({ held, file }, candidate, want),
+    );
   }
 
   async close(): Promise<void> {
@@ -75,41 +105,70 @@ export class Claimer {
   }
 
   /** Step 1; undefined where another consumer was faster. */
-  async #take(lease: Lease, candidate: Candidate): Promise<Held | undefined> {
-    const { fs, disk } = this.#room;
+  #take(lease: Lease, candidate: Candidate): Awaitable<Held | undefined> {
     const path = `${lease.path}/${candidate.name}`;
+    const taken = (): Held =>
+      new Held(this.#room, this.#buckets, lease.path, candidate.slice, candidate.bucket, path);
+    const otherwise = async (error: unknown): Promise<Held | undefined> =>
+      (await this.#isTaken(lease, path, error)) ? taken() : undefined;
     try {
-      await fs.rename(this.#pathOf(candidate), path);
+      const renamed = this.#room.fs.rename(this.#pathOf(candidate), path);
+      return renamed instanceof Promise ? renamed.then(taken, otherwise) : taken();
     } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
-      // The slice is gone, or my lease is. Or it worked, and the reply was lost on the way.
-      await lease.check();
-      if (!disk.kind.shared || !(await isThere(this.#room, path))) return undefined;
+      return otherwise(error);
     }
-    return new Held(this.#room, this.#buckets, lease.path, candidate.slice, candidate.bucket);
+  }
+
+  /** The slice is gone, or my lease is. Or it worked, and the reply was lost on the way. */
+  async #isTaken(lease: Lease, path: string, error: unknown): Promise<boolean> {
+    if (!isErrno(error, "ENOENT")) throw error;
+    await lease.check();
+    if (this.#room.disk.kind.shared && (await isThere(this.#room, path))) return true;
+    this.#scanner.lost();
+    return false;
   }
 
   /** Step 2. */
-  async #open(held: Held, slice: Slice): Promise<Claim | undefined> {
+  #open(held: Held, slice: Slice): Awaitable<BatchFile | undefined> {
     try {
       if (this.#last?.header.id === slice.batch) {
         this.#last.checkSlice(slice);
-        return { held, file: this.#last.share() };
+        return this.#last.share();
       }
-      const file = await BatchFile.open(this.#room.fs, held.path, slice);
-      await this.#last?.close();
-      this.#last = file;
-      return { held, file: file.share() };
+      const file = BatchFile.open(this.#room.fs, held.path, slice);
+      if (!(file instanceof Promise)) return this.#keep(file);
+      return file.then(
+        (opened) => this.#keep(opened),
+        (error: unknown) => this.#notOpened(held, error),
+      );
     } catch (error) {
-      if (isErrno(error, "ENOENT")) throw leaseLost(`queue ${this.#room.name}`, error);
-      if (error instanceof ForeignError) {
-        await setAside(this.#room, held.path, error.message, this.#warn);
-        return undefined;
-      }
-      if (!(error instanceof DamagedError)) throw error;
-      await this.#buryDamaged(held, error);
-      return undefined;
+      return this.#notOpened(held, error);
     }
+  }
+
+  #keep(file: BatchFile): Awaitable<BatchFile> {
+    const last = this.#last;
+    this.#last = file;
+    file.share();
+    return chain(last?.close(), () => file);
+  }
+
+  async #notOpened(held: Held, error: unknown): Promise<undefined> {
+    if (isErrno(error, "ENOENT")) throw leaseLost(`queue ${this.#room.name}`, error);
+    if (error instanceof ForeignError) {
+      await setAside(this.#room, held.path, error.message, this.#warn);
+    } else if (error instanceof DamagedError) await this.#buryDamaged(held, error);
+    else throw await this.#givenBack(held, error);
+  }
+
+  /** Nobody has seen it: it goes back, and this is no attempt. What fails now is nothing beside the error. */
+  async #givenBack(held: Held, error: unknown): Promise<unknown> {
+    try {
+      await held.giveBack();
+    } catch (second) {
+      if (!isOfSystem(second) && !(second instanceof SpoolError)) throw second;
+    }
+    return error;
   }
 
   async #buryDamaged(held: Held, error: DamagedError): Promise<void> {
@@ -117,12 +176,25 @@ export class Claimer {
     await held.bury({ reason: `damaged: ${error.message}` });
   }
 
-  /** Step 3. False where nothing is left to deliver. */
-  async #trim({ held, file }: Claim, { bucket, slice }: Candidate, want: number): Promise<boolean> {
-    const { maxAttempts } = await this.#room.settings();
-    const isSpent = maxAttempts > 0 && slice.attempts >= maxAttempts;
-    const isSuspect = slice.attempts !== slice.restAttempts;
-    const count = isSpent || isSuspect ? 1 : want;
+  /** Step 3. */
+  #trim(claim: Claim, candidate: Candidate, want: number): Awaitable<Outcome> {
+    return chain(this.#room.settings(), ({ maxAttempts }) => {
+      const { attempts, restAttempts, count } = candidate.slice;
+      const isSpent = maxAttempts > 0 && attempts >= maxAttempts;
+      const isSuspect = attempts !== restAttempts;
+      const most = isSpent || isSuspect ? 1 : want;
+      if (count <= most && !isSpent) return claim;
+      return this.#split(claim, candidate, most, isSpent);
+    });
+  }
+
+  async #split(
+    claim: Claim,
+    { bucket, slice }: Candidate,
+    count: number,
+    isSpent: boolean,
+  ): Promise<Outcome> {
+    const { held, file } = claim;
     try {
       const end = slice.offset + slice.bytes;
       const next = slice.count > count ? await file.skip(slice.offset, end, count) : end;
@@ -131,17 +203,17 @@ export class Claimer {
         const rest = await held.split(count, next);
         this.#scanner.putBack({ name: formatSlice(rest), bucket, slice: rest });
       }
-      if (!isSpent) return true;
+      if (!isSpent) return claim;
       await held.reject(next, { reason: `gave up after ${slice.attempts} attempts` }, false);
     } catch (error) {
       if (!(error instanceof DamagedError)) {
         await file.close();
-        throw error;
+        throw await this.#givenBack(held, error);
       }
       await this.#buryDamaged(held, error);
     }
     await file.close();
-    return false;
+    return AGAIN;
   }
 }
 

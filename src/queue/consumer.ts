@@ -2,10 +2,12 @@
  * A consumer: one lease, and the messages that it claims with it.
  */
 import { BellWatch } from "../disk/bell.ts";
+import type { Awaitable } from "../disk/file-system.ts";
 import { fromErrno, isErrno, SpoolError } from "../errors.ts";
 import { POLL_MS, RECHECK_MS } from "../limits.ts";
 import { DamagedError } from "../message/batch.ts";
 import type { Warn } from "./aside.ts";
+import type { BatchFile, Span } from "./batch-file.ts";
 import type { Buckets } from "./buckets.ts";
 import { Claimer } from "./claimer.ts";
 import type { Claim } from "./claimer.ts";
@@ -18,6 +20,7 @@ import { Reclaimer } from "./reclaim.ts";
 import type { Room } from "./room.ts";
 import { Scanner } from "./scan.ts";
 import { sweepDrafts } from "./sweep.ts";
+import { Window } from "./window.ts";
 
 /** How often a busy consumer looks for dead ones, in ms. */
 const REAP_MS = 5000;
@@ -38,6 +41,17 @@ export interface ConsumerOptions {
   readonly pollMs?: number;
 }
 
+/** A message's place in a batch, and the window that it will be in. */
+interface Place {
+  readonly file: BatchFile;
+  readonly window: Window;
+  /** Its index in the batch. */
+  readonly index: number;
+  /** Where it starts, and where its slice ends. */
+  readonly from: number;
+  readonly end: number;
+}
+
 export class Consumer {
   readonly #room: Room;
   readonly #buckets: Buckets;
@@ -52,8 +66,8 @@ export class Consumer {
   #told = "";
   #reapedMs = Number.NEGATIVE_INFINITY;
   #adoptedMs = Number.NEGATIVE_INFINITY;
-  /** Claims are made one after the other, so that two slots do not race for one slice. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** The last claim that is under way. */
+  #turn: Promise<unknown> | undefined;
   #waiting: Promise<void> | undefined;
 
   constructor(room: Room, buckets: Buckets, style: LeaseStyle, options: ConsumerOptions = {}) {
@@ -73,14 +87,49 @@ export class Consumer {
     return this.#lease;
   }
 
-  /** Claims up to `want` messages of one slice; undefined where nothing is ready. */
-  claim(want: number): Promise<Claim | undefined> {
-    const claim = this.#turn.then(() => this.#claim(want));
-    this.#turn = claim.catch(() => {});
+  /** The error of the disk that has put something that it holds out of reach. */
+  get failure(): unknown {
+    return this.#lease?.failure;
+  }
+
+  /**
+   * Claims up to `want` messages of one slice; undefined where nothing is ready.
+   *
+   * One claim after the other, so that two slots do not race for one slice.
+   */
+  claim(want: number): Awaitable<Claim | undefined> {
+    if (this.#turn !== undefined) return this.#afterTurn(this.#turn.then(() => this.#claim(want)));
+    const claim = this.#claim(want);
+    return claim instanceof Promise ? this.#afterTurn(claim) : claim;
+  }
+
+  #afterTurn<T>(claim: Promise<T>): Promise<T> {
+    const turn = claim.then(
+      () => {},
+      () => {},
+    );
+    this.#turn = turn;
+    void turn.then(() => {
+      if (this.#turn === turn) this.#turn = undefined;
+    });
     return claim;
   }
 
-  async #claim(want: number): Promise<Claim | undefined> {
+  #claim(want: number): Awaitable<Claim | undefined> {
+    const lease = this.#lease;
+    const nowMs = this.#room.disk.clock.monotonicMs();
+    const isDue = nowMs - this.#reapedMs >= REAP_MS || this.#isAdoptDue(nowMs);
+    if (lease === undefined || isDue) return this.#prepare(want);
+    try {
+      const claim = this.#claimer.claim(lease, want);
+      return claim instanceof Promise ? claim.catch((error) => this.#failed(error)) : claim;
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  /** What is to be done now and then before a claim, and before the first one. */
+  async #prepare(want: number): Promise<Claim | undefined> {
     try {
       await this.#reap(REAP_MS);
       await this.#adopt();
@@ -98,15 +147,23 @@ export class Consumer {
     try {
       return await this.#claimer.claim(this.#lease, want);
     } catch (error) {
-      if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
-      throw await this.#explain(error);
+      return this.#failed(error);
     }
+  }
+
+  async #failed(error: unknown): Promise<never> {
+    if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
+    throw await this.#explain(error);
+  }
+
+  #isAdoptDue(nowMs: number): boolean {
+    return nowMs - this.#adoptedMs >= ADOPT_MS || this.#scanner.isUsedUp;
   }
 
   /** Looks into the drop box, now and then: while there is much to do it can wait a little. */
   async #adopt(): Promise<void> {
     const nowMs = this.#room.disk.clock.monotonicMs();
-    if (nowMs - this.#adoptedMs < ADOPT_MS && !this.#scanner.isUsedUp) return;
+    if (!this.#isAdoptDue(nowMs)) return;
     this.#adoptedMs = nowMs;
     if ((await adoptDropped(this.#room, this.#buckets)) > 0) this.#scanner.forget();
   }
@@ -136,20 +193,34 @@ export class Consumer {
   }
 
   /** A message from a claim, the first of what is still held. */
-  async open(claim: Claim): Promise<Message | undefined> {
-    const { held, file } = claim;
-    const slice = held.slice;
-    if (slice === undefined || this.#lease === undefined) return undefined;
+  async open({ held, file }: Claim): Promise<Message | undefined> {
+    const { slice } = held;
+    if (slice === undefined) return undefined;
+    const { first: index, offset: from, bytes } = slice;
+    return this.messageAt({ file, window: new Window(held), index, from, end: from + bytes });
+  }
+
+  /** A message of what a window holds; undefined where it is damaged, and buried now, or the lease is lost. */
+  messageAt(place: Place): Awaitable<Message | undefined> {
+    const { file, window, index, from, end } = place;
+    const lease = this.#lease;
+    if (window.held.slice === undefined || lease === undefined) return undefined;
+    const open = (span: Span): Message => new Message(this.#room, lease, window, index, file, span);
     try {
-      const found = file.spanAt(slice.offset, slice.offset + slice.bytes);
-      const span = found instanceof Promise ? await found : found;
-      return new Message(this.#room, this.#lease, held, file, span);
+      const span = file.spanAt(from, end);
+      if (!(span instanceof Promise)) return open(span);
+      return span.then(open, (error: unknown) => this.#notOpened(window, error));
     } catch (error) {
-      if (!(error instanceof DamagedError)) throw error;
-      this.#options.warn?.(`${held.path}: damaged: ${error.message}; moved to the dead letters`);
-      await held.bury({ reason: `damaged: ${error.message}` });
-      return undefined;
+      return this.#notOpened(window, error);
     }
+  }
+
+  async #notOpened(window: Window, error: unknown): Promise<undefined> {
+    if (!(error instanceof DamagedError)) throw error;
+    const { held } = window;
+    this.#options.warn?.(`${held.path}: damaged: ${error.message}; moved to the dead letters`);
+    await window.part();
+    await held.bury({ reason: `damaged: ${error.message}` });
   }
 
   /** Puts right what the dead have left, where the last look is longer ago than this. */

@@ -52,10 +52,14 @@ export class Lease {
   readonly #room: Room;
   #heartbeat: Heartbeat | undefined;
   readonly #lost = new AbortController();
+  readonly path: string;
+  /** The error of the disk that has put something in it out of reach. */
+  failure: unknown;
 
   private constructor(room: Room, name: string, ttlMs: number) {
     this.#room = room;
     this.name = name;
+    this.path = room.layout.lease(name);
     this.ttlMs = ttlMs;
   }
 
@@ -115,10 +119,6 @@ export class Lease {
       await makeDirectory(fs, lock);
       disk.clock.observe((await fs.lstat(lock)).mtimeMs);
     }
-  }
-
-  get path(): string {
-    return this.#room.layout.lease(this.name);
   }
 
   /** Aborted when the heartbeat found that the lease was taken away. */

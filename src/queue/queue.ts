@@ -71,12 +71,8 @@ export class Queue {
    * Messages one by one, for `for await`. Settle each with `ack`, `nack` or `reject`; what was not
    * settled when the loop ends goes back.
    */
-  async *messages(options: ConsumeOptions = {}): AsyncGenerator<Message> {
-    try {
-      yield* messagesOf(this.room, this.buckets, options);
-    } catch (error) {
-      throw fromErrno(error);
-    }
+  messages(options: ConsumeOptions = {}): AsyncGenerator<Message> {
+    return messagesOf(this.room, this.buckets, options);
   }
 
   /** Runs `handler` for each message until the signal aborts; resolves with how many there were. */
@@ -93,7 +89,7 @@ export class Queue {
     return new Consumer(this.room, this.buckets, style, options);
   }
 
-  settings(): Promise<QueueSettings> {
+  async settings(): Promise<QueueSettings> {
     return this.room.settings();
   }
 

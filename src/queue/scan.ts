@@ -5,6 +5,7 @@
  * little old; what another consumer took meanwhile is found out by the rename that fails. Slices
  * that sort after the start of the next bucket wait until that one has been listed too.
  */
+import type { Awaitable } from "../disk/file-system.ts";
 import { isErrno } from "../errors.ts";
 import { BUCKET_SLACK_MS } from "../limits.ts";
 import { isScheduled, parseSlice } from "../message/slice.ts";
@@ -42,16 +43,19 @@ export class Scanner {
   }
 
   /** The next slice that is due, or undefined where none is. It may be gone when it is claimed. */
-  async next(nowMs: number): Promise<Candidate | undefined> {
+  next(nowMs: number): Awaitable<Candidate | undefined> {
     const ageMs = this.#room.disk.clock.monotonicMs() - this.#listedMs;
-    if (this.#found.length === 0 || ageMs > FRESH_MS) await this.#list(nowMs);
-    return this.#found.pop();
+    if (this.#found.length > 0 && ageMs <= FRESH_MS) return this.#found.pop();
+    return this.#list(nowMs).then(() => this.#found.pop());
   }
 
   /** True where the next look has to list the disk. */
   get isUsedUp(): boolean {
     return this.#found.length === 0;
   }
+
+  /** Told that another consumer was faster. */
+  lost(): void {}
 
   /** Hands a slice that was not used to the next caller. */
   putBack(candidate: Candidate): void {

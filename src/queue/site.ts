@@ -5,7 +5,7 @@
 import { Breath } from "../clock.ts";
 import type { DiskClock } from "../clock.ts";
 import { closeQuietly, ignore, replaceFile } from "../disk/durable.ts";
-import type { FileSystem } from "../disk/file-system.ts";
+import type { Awaitable, FileSystem } from "../disk/file-system.ts";
 import type { FileSystemKind } from "../disk/kind.ts";
 import type { Processes } from "../disk/processes.ts";
 import { isErrno } from "../errors.ts";
@@ -65,9 +65,8 @@ export abstract class Site {
   }
 
   /** The disk's time, by a file made just now where the last look is too long ago. */
-  async now(withinMs = 60_000): Promise<number> {
-    if (!this.disk.clock.isFresh(withinMs)) await this.readClock();
-    return this.disk.clock.now();
+  now(withinMs = 60_000): Awaitable<number> {
+    return this.disk.clock.isFresh(withinMs) ? this.disk.clock.now() : this.readClock();
   }
 
   /** The same for who only looks: this host's time where no file can be made. */

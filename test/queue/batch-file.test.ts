@@ -219,10 +219,10 @@ describe("a batch file", () => {
     mkdirSync(`${dir}/directory`);
     execFileSync("mkfifo", [`${dir}/fifo`]);
     for (const name of ["symlink", "directory", "fifo"]) {
-      await expect(BatchFile.open(fs, `${dir}/${name}`, slice)).rejects.toThrow(ForeignError);
+      const open = async () => BatchFile.open(fs, `${dir}/${name}`, slice);
+      await expect(open()).rejects.toThrow(ForeignError);
     }
-    await expect(BatchFile.open(fs, `${dir}/none`, slice)).rejects.toMatchObject({
-      code: "ENOENT",
-    });
+    const open = async () => BatchFile.open(fs, `${dir}/none`, slice);
+    await expect(open()).rejects.toMatchObject({ code: "ENOENT" });
   });
 });

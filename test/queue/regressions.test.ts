@@ -33,6 +33,7 @@ import { Slot } from "../../src/queue/slot.ts";
 import { openSpool } from "../../src/spool.ts";
 import { statsOf } from "../../src/stats/queue-stats.ts";
 import { test } from "../helpers/fixtures.ts";
+import { EXT4, hooked } from "../helpers/hooked.ts";
 import { bytesOf, Jobs, textOf } from "../helpers/model-jobs.ts";
 
 const DAY_MS = 86_400_000;
@@ -441,4 +442,29 @@ describe("a receipt", () => {
     utimesSync(queue.room.layout.lock(receipt.lease.name), 1000, 1000);
     expect((await drain(queue)).toSorted()).toEqual(["a", "b", "c"]);
   });
+});
+
+describe("a claim whose file cannot be opened", () => {
+  for (const code of ["EACCES", "EMFILE", "EIO"]) {
+    test(`for ${code}: it goes back, and no attempt is counted`, async ({ dir, queue }) => {
+      await queue.put("x");
+      let failures = 3;
+      const fs = hooked(EXT4, (name, path) => {
+        if (failures === 0 || name !== "open" || !path.includes("/leases/")) return undefined;
+        failures--;
+        throw Object.assign(new Error(code), { code, syscall: "open", path });
+      });
+      const broken = (await openSpool({ dir, parts: { fs } })).queue("jobs");
+      for (let left = 3; left > 0; left--) {
+        const consumer = broken.consumer("brief");
+        await expect(async () => consumer.claim(1)).rejects.toMatchObject({ code });
+        await consumer.close();
+        expect(await statsOf(queue)).toMatchObject({ ready: 1, inFlight: 0, consumers: 0 });
+      }
+      for await (const message of queue.messages({ untilEmpty: true })) {
+        expect(message.attempt).toBe(1);
+        await message.ack();
+      }
+    });
+  }
 });
