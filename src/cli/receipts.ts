@@ -1,5 +1,4 @@
 /** What ack, nack, reject and extend share: receipts from arguments or stdin, each on its own. */
-import type { Awaitable } from "../disk/file-system.ts";
 import { readChunks } from "../disk/stdio.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
 import type { Held } from "../queue/held.ts";
@@ -57,7 +56,7 @@ export async function eachReceipt(
   context: Context,
   words: readonly string[],
   options: GlobalOptions,
-  act: (held: Held, next: number, room: Room) => Awaitable<void>,
+  act: (held: Held, next: number, room: Room) => Promise<void> | void,
 ): Promise<void> {
   const spool = await context.open(options);
   await settleAll(context, await readReceipts(context, words), async (text) => {

@@ -7,7 +7,7 @@ import { fromErrno, isErrno, SpoolError } from "../errors.ts";
 import { POLL_MS, RECHECK_MS } from "../limits.ts";
 import { DamagedError } from "../message/batch.ts";
 import type { Warn } from "./aside.ts";
-import type { BatchFile, Span } from "./batch-file.ts";
+import type { Span } from "./batch-file.ts";
 import type { Buckets } from "./buckets.ts";
 import { Claimer } from "./claimer.ts";
 import type { Claim } from "./claimer.ts";
@@ -16,10 +16,12 @@ import { QueueDelivery } from "./intake.ts";
 import { Lease, parseLeaseName } from "./lease.ts";
 import type { LeaseStyle } from "./lease.ts";
 import { Message } from "./message.ts";
+import type { Place } from "./message.ts";
 import { Reclaimer } from "./reclaim.ts";
 import type { Room } from "./room.ts";
 import { Scanner } from "./scan.ts";
 import { sweepDrafts } from "./sweep.ts";
+import { Turns } from "./turns.ts";
 import { Window } from "./window.ts";
 
 /** How often a busy consumer looks for dead ones, in ms. */
@@ -41,17 +43,6 @@ export interface ConsumerOptions {
   readonly pollMs?: number;
 }
 
-/** A message's place in a batch, and the window that it will be in. */
-interface Place {
-  readonly file: BatchFile;
-  readonly window: Window;
-  /** Its index in the batch. */
-  readonly index: number;
-  /** Where it starts, and where its slice ends. */
-  readonly from: number;
-  readonly end: number;
-}
-
 export class Consumer {
   readonly #room: Room;
   readonly #buckets: Buckets;
@@ -66,8 +57,7 @@ export class Consumer {
   #told = "";
   #reapedMs = Number.NEGATIVE_INFINITY;
   #adoptedMs = Number.NEGATIVE_INFINITY;
-  /** The last claim that is under way. */
-  #turn: Promise<unknown> | undefined;
+  readonly #turns = new Turns();
   #waiting: Promise<void> | undefined;
 
   constructor(room: Room, buckets: Buckets, style: LeaseStyle, options: ConsumerOptions = {}) {
@@ -98,21 +88,7 @@ export class Consumer {
    * One claim after the other, so that two slots do not race for one slice.
    */
   claim(want: number): Awaitable<Claim | undefined> {
-    if (this.#turn !== undefined) return this.#afterTurn(this.#turn.then(() => this.#claim(want)));
-    const claim = this.#claim(want);
-    return claim instanceof Promise ? this.#afterTurn(claim) : claim;
-  }
-
-  #afterTurn<T>(claim: Promise<T>): Promise<T> {
-    const turn = claim.then(
-      () => {},
-      () => {},
-    );
-    this.#turn = turn;
-    void turn.then(() => {
-      if (this.#turn === turn) this.#turn = undefined;
-    });
-    return claim;
+    return this.#turns.take(() => this.#claim(want));
   }
 
   #claim(want: number): Awaitable<Claim | undefined> {
@@ -202,10 +178,10 @@ export class Consumer {
 
   /** A message of what a window holds; undefined where it is damaged, and buried now, or the lease is lost. */
   messageAt(place: Place): Awaitable<Message | undefined> {
-    const { file, window, index, from, end } = place;
+    const { file, window, from, end } = place;
     const lease = this.#lease;
     if (window.held.slice === undefined || lease === undefined) return undefined;
-    const open = (span: Span): Message => new Message(this.#room, lease, window, index, file, span);
+    const open = (span: Span): Message => new Message(this.#room, lease, place, span);
     try {
       const span = file.spanAt(from, end);
       if (!(span instanceof Promise)) return open(span);
@@ -302,7 +278,7 @@ export class Consumer {
 
   /** Closes what is open. What is still held goes back by the reaper unless it was given back. */
   async close(): Promise<void> {
-    await this.#turn;
+    await this.#turns.end();
     await this.#bell?.close();
     await this.#claimer.close();
     await this.#lease?.close();

@@ -12,8 +12,19 @@ import { formatReceipt } from "./receipt.ts";
 import type { Room } from "./room.ts";
 import { settle } from "./settle.ts";
 import type { NackOptions } from "./settle.ts";
-import { hasCode, Window } from "./window.ts";
-import type { Member } from "./window.ts";
+import { hasCode } from "./window.ts";
+import type { Member, Window } from "./window.ts";
+
+/** A message's place in a batch, and the window that it will be in. */
+export interface Place {
+  readonly file: BatchFile;
+  readonly window: Window;
+  /** Its index in the batch: behind those that are in the window. */
+  readonly index: number;
+  /** Where it starts, and where its slice ends. */
+  readonly from: number;
+  readonly end: number;
+}
 
 export class Message implements Member {
   readonly queue: string;
@@ -35,15 +46,7 @@ export class Message implements Member {
   #isSettled = false;
   #failure: unknown;
 
-  /** @param index  its place in the batch; of a window, the one after those that are in it. */
-  constructor(
-    room: Room,
-    lease: Lease,
-    window: Window,
-    index: number,
-    file: BatchFile,
-    span: Span,
-  ) {
+  constructor(room: Room, lease: Lease, { file, window, index }: Place, span: Span) {
     const { batch, first, attempts, restAttempts } = window.held.slice!;
     this.#room = room;
     this.#lease = lease;

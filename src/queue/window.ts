@@ -14,6 +14,7 @@ import { chain } from "../disk/file-system.ts";
 import type { Awaitable } from "../disk/file-system.ts";
 import { SpoolError } from "../errors.ts";
 import type { Held } from "./held.ts";
+import { Turns } from "./turns.ts";
 
 /** What a window knows of a message. */
 export interface Member {
@@ -41,7 +42,8 @@ export class Window {
   readonly #members: Member[] = [];
   /** How many of them are acked, and not yet committed. */
   #ackedCount = 0;
-  #turn: Promise<unknown> | undefined;
+  /** An ack beside a parting would work on names that change under it. */
+  readonly #turns = new Turns();
   /** Acks that wait for each other. */
   #waiting: Member[] = [];
   #flushing: PromiseWithResolvers<void> | undefined;
@@ -69,7 +71,7 @@ export class Window {
     member.isAcked = true;
     this.#ackedCount++;
     if (this.#prefetch > 1) return this.#ackTogether(member);
-    const done = this.#inTurn(() => this.#commitOf([member]));
+    const done = this.#turns.take(() => this.#commitOf([member]));
     return done instanceof Promise ? done : RESOLVED;
   }
 
@@ -90,7 +92,7 @@ export class Window {
     const members = this.#waiting;
     this.#waiting = [];
     try {
-      const done = this.#inTurn(() => this.#commitOf(members));
+      const done = this.#turns.take(() => this.#commitOf(members));
       if (done instanceof Promise) return done.then(flushing.resolve, flushing.reject);
       flushing.resolve();
     } catch (error) {
@@ -101,25 +103,29 @@ export class Window {
   /** Also of those that were parted from the others since they were acked. */
   #commitOf(members: readonly Member[]): Awaitable<void> {
     return chain(this.#commit(), () => {
-      for (const { window } of members) {
-        if (window !== this && window.#ackedCount > 0) return this.#commitElsewhere(members);
-      }
+      const isElsewhere = members.some(({ window }) => window !== this && window.#ackedCount > 0);
+      return isElsewhere ? this.#commitElsewhere(members) : undefined;
     });
   }
 
   async #commitElsewhere(members: readonly Member[]): Promise<void> {
     for (const { window } of members) {
-      if (window !== this) await window.#inTurn(() => window.#commit());
+      if (window !== this) await window.#turns.take(() => window.#commit());
     }
   }
 
-  /** Commits all that is acked: from the front on, in one rename. */
+  /** Commits all that is acked; what is still in hand before it is parted from it. */
   #commit(): Awaitable<void> {
     if (this.#ackedCount === 0) return;
+    return chain(this.#passFirst(), () => this.#commit());
+  }
+
+  /** Has the first one pass: with all acked ones that follow it, in one rename, or parted from the rest. */
+  #passFirst(): Awaitable<void> {
     const members = this.#members;
     let run = 0;
     while (run < members.length && members[run]!.isAcked) run++;
-    if (run === 0) return chain(this.#partFirst(), () => this.#commit());
+    if (run === 0) return this.#partFirst();
     try {
       const done = this.held.ack(run, members[run - 1]!.next);
       if (!(done instanceof Promise)) return this.#committed(run);
@@ -139,7 +145,7 @@ export class Window {
       const closed = member.acked();
       if (closed instanceof Promise) closing = chain(closing, () => closed);
     }
-    return chain(closing, () => this.#commit());
+    return closing;
   }
 
   #notCommitted(run: number, error: unknown): never {
@@ -175,7 +181,7 @@ export class Window {
    * @throws what `act` throws. After BAD_VALUE nothing has happened, and it can be settled still.
    */
   settle(member: Member, act: (held: Held) => Promise<void>): Awaitable<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (member.window !== this) return member.window.settle(member, act);
       await this.#bringToFront(member);
       try {
@@ -190,7 +196,7 @@ export class Window {
 
   /** Parts this one from all others, and resolves with its window, in which it is alone. */
   alone(member: Member): Awaitable<Window> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (member.window !== this) return member.window.alone(member);
       await this.#bringToFront(member);
       if ((this.held.slice?.count ?? 1) > 1) await this.#partFirst();
@@ -199,14 +205,13 @@ export class Window {
   }
 
   async #bringToFront(member: Member): Promise<void> {
-    await this.#commit();
-    while (this.#members[0] !== member) await this.#partFirst();
+    while (this.#members[0] !== member) await this.#passFirst();
   }
 
   /** Makes room for one more in hand: by acks, or by parting the first one. */
   makeRoom(): Awaitable<void> {
     return chain(this.#flush(), () =>
-      this.#inTurn(() =>
+      this.#turns.take(() =>
         chain(this.#commit(), () => (this.isFull ? this.#partFirst() : undefined)),
       ),
     );
@@ -215,7 +220,7 @@ export class Window {
   /** Parts those in hand from what is behind them. The last of all keeps what is held. */
   part(): Awaitable<void> {
     return chain(this.#flush(), () =>
-      this.#inTurn(() => chain(this.#commit(), () => this.#partAll())),
+      this.#turns.take(() => chain(this.#commit(), () => this.#partAll())),
     );
   }
 
@@ -223,21 +228,5 @@ export class Window {
     const count = this.held.slice?.count ?? 0;
     if (this.#members.length === 0 || count <= 1) return;
     return chain(this.#partFirst(), () => this.#partAll());
-  }
-
-  /** One act after the other: an ack beside a parting would work on names that change under it. */
-  #inTurn<T>(act: () => Awaitable<T>): Awaitable<T> {
-    const done = this.#turn === undefined ? act() : this.#turn.then(act);
-    if (done instanceof Promise) {
-      const turn = done.then(
-        () => {},
-        () => {},
-      );
-      this.#turn = turn;
-      void turn.then(() => {
-        if (this.#turn === turn) this.#turn = undefined;
-      });
-    }
-    return done;
   }
 }
