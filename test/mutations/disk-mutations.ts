@@ -7,8 +7,8 @@ const CHECKS: readonly Mutation[] = [
   {
     name: "checksum of the header not checked",
     file: "message/batch.ts",
-    find: `if (!line.endsWith('"}') || checksumOf(Buffer.from(line.slice(0, selfAt))) !== self) {`,
-    replace: `if (!line.endsWith('"}') && self.length < 0) {`,
+    find: "if (self === undefined || checksumOf(front) !== self) {",
+    replace: "if (self === undefined) {",
     breaks: "A header that was altered is believed.",
   },
   {
@@ -29,15 +29,15 @@ const CHECKS: readonly Mutation[] = [
   {
     name: "id of a batch not checked",
     file: "queue/batch-file.ts",
-    find: "if (header.id !== slice.batch) throw new DamagedError(`it is batch ${header.id}`);",
+    find: "if (parsed.header.id !== slice.batch) throw new DamagedError(`it is batch ${parsed.header.id}`);",
     replace: "",
     breaks: "A file under the name of another batch is delivered as that.",
   },
   {
     name: "name of a slice not checked",
     file: "queue/batch-file.ts",
-    find: "file.checkSlice(slice);",
-    replace: "",
+    find: "  checkSlice(slice: Slice): void {",
+    replace: ["  checkSlice(slice: Slice): void {", "    if (slice.count > 0) return;"],
     breaks: "A name that says more than the batch holds is believed.",
   },
   {
@@ -53,14 +53,14 @@ const REPLIES: readonly Mutation[] = [
   {
     name: "lost reply of a rename not looked for",
     file: DURABLE,
-    find: 'return disk.kind.shared && (await ignore(disk.fs.lstat.bind(disk.fs, to), "ENOENT"));',
+    find: 'return disk.kind.shared && ignore(disk.fs.lstat.bind(disk.fs, to), "ENOENT");',
     replace: "return false;",
     breaks: "An ack on a shared disk that worked says that the lease was lost.",
   },
   {
     name: "rename: ENOENT taken for success",
     file: DURABLE,
-    find: 'return disk.kind.shared && (await ignore(disk.fs.lstat.bind(disk.fs, to), "ENOENT"));',
+    find: 'return disk.kind.shared && ignore(disk.fs.lstat.bind(disk.fs, to), "ENOENT");',
     replace: "return to !== undefined;",
     breaks: "Who has lost its lease acks a part of what it held, and is told that it did.",
   },
@@ -88,16 +88,15 @@ const REPLIES: readonly Mutation[] = [
   {
     name: "claim: lost reply not looked for",
     file: "queue/claimer.ts",
-    find: "if (!disk.kind.shared || !(await isThere(this.#room, path))) return undefined;",
-    replace:
-      "if (disk === undefined || isThere === undefined || path.length > 0) return undefined;",
+    find: "if (this.#room.disk.kind.shared && (await isThere(this.#room, path))) return true;",
+    replace: "if (isThere === undefined) return true;",
     breaks: "What was claimed on a shared disk lies in a lease that lives, and nobody works on it.",
   },
   {
     name: "ack: lost reply of an unlink not told apart",
     file: "queue/held.ts",
-    find: "if (!disk.kind.shared) {",
-    replace: 'if (!disk.kind.shared || path !== "") {',
+    find: "return disk.kind.shared ? this.#removeOnce(path) : unlinkIfThere(fs, path);",
+    replace: "return disk.random() < 0 ? this.#removeOnce(path) : unlinkIfThere(fs, path);",
     breaks: "An ack on a shared disk that worked says that the lease was lost.",
   },
   {
