@@ -2,6 +2,7 @@
  * A consumer: one lease, and the messages that it claims with it.
  */
 import { BellWatch } from "../disk/bell.ts";
+import { loadHeartbeat } from "../disk/heartbeat.ts";
 import { fromErrno, isErrno, SpoolError } from "../errors.ts";
 import { POLL_MS, RECHECK_MS } from "../limits.ts";
 import { DamagedError } from "../message/batch.ts";
@@ -22,8 +23,11 @@ import { sweepDrafts } from "./sweep.ts";
 /** How often a busy consumer looks for dead ones, in ms. */
 const REAP_MS = 5000;
 
-/** How often a busy consumer looks into the drop box, in ms. */
+/** How often a consumer that finds messages all the time looks into the drop box, in ms. */
 const ADOPT_MS = 50;
+
+/** A reading of the disk's clock that is older, in ms, is made anew before a wait. */
+const CLOCK_MS = 30_000;
 
 /** How often, and how far apart in ms, a consumer looks whether others give something back. */
 const LAST_LOOKS = 3;
@@ -83,10 +87,19 @@ export class Consumer {
   async #claim(want: number): Promise<Claim | undefined> {
     try {
       await this.#reap(REAP_MS);
-      await this.#adopt();
+      const isAdoptionDue = this.#nowMs() - this.#adoptedMs >= ADOPT_MS;
+      if (isAdoptionDue) await this.#adopt();
+      const claim = await this.#claimReady(want);
+      // What lies in the drop box is ready, too.
+      if (claim !== undefined || isAdoptionDue || !(await this.#adopt())) return claim;
+      return await this.#claimReady(want);
     } catch (error) {
+      if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
       throw await this.#explain(error);
     }
+  }
+
+  async #claimReady(want: number): Promise<Claim | undefined> {
     if (this.#lease === undefined) {
       // A queue with nothing in it costs no lease.
       const candidate = await this.#scanner.next(await this.#room.now());
@@ -95,20 +108,19 @@ export class Consumer {
       const { leaseMs } = await this.#room.settings();
       this.#lease = await Lease.open(this.#room, this.#options.leaseMs ?? leaseMs, this.#style);
     }
-    try {
-      return await this.#claimer.claim(this.#lease, want);
-    } catch (error) {
-      if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
-      throw await this.#explain(error);
-    }
+    return this.#claimer.claim(this.#lease, want);
   }
 
-  /** Looks into the drop box, now and then: while there is much to do it can wait a little. */
-  async #adopt(): Promise<void> {
-    const nowMs = this.#room.disk.clock.monotonicMs();
-    if (nowMs - this.#adoptedMs < ADOPT_MS && !this.#scanner.isUsedUp) return;
-    this.#adoptedMs = nowMs;
-    if ((await adoptDropped(this.#room, this.#buckets)) > 0) this.#scanner.forget();
+  #nowMs(): number {
+    return this.#room.disk.clock.monotonicMs();
+  }
+
+  /** Looks into the drop box; true where that made messages. */
+  async #adopt(): Promise<boolean> {
+    this.#adoptedMs = this.#nowMs();
+    if ((await adoptDropped(this.#room, this.#buckets)) === 0) return false;
+    this.#scanner.forget();
+    return true;
   }
 
   /** A directory that is missing may mean that the queue was removed: then that is the error. */
@@ -154,7 +166,7 @@ export class Consumer {
 
   /** Puts right what the dead have left, where the last look is longer ago than this. */
   async #reap(everyMs: number): Promise<boolean> {
-    const nowMs = this.#room.disk.clock.monotonicMs();
+    const nowMs = this.#nowMs();
     if (nowMs - this.#reapedMs < everyMs) return false;
     this.#reapedMs = nowMs;
     const { messages } = await this.#reclaimer.run(this.#lease?.name);
@@ -196,37 +208,59 @@ export class Consumer {
     return false;
   }
 
-  /** Starts to listen, so that what is put from now on ends the next `wait`. */
-  async listen(): Promise<void> {
-    const { pollMs = POLL_MS } = this.#options;
-    this.#bell ??= await BellWatch.open(this.#room.layout.bell, this.#room.disk.kind, pollMs);
-  }
-
   /**
    * Waits until there may be something to claim: the bell, the next scheduled message, the end of
-   * a dead consumer's lease, `limitMs`, or the signal, whichever is first.
+   * a dead consumer's lease, `limitMs`, or the signal, whichever is first. The first call only
+   * begins to listen: look once more.
    */
   async wait(limitMs: number, signal?: AbortSignal): Promise<void> {
-    this.#waiting ??= this.#wait(limitMs, signal).finally(() => (this.#waiting = undefined));
-    await this.#waiting;
+    const waiting = (this.#waiting ??= this.#wait(limitMs, signal));
+    try {
+      await waiting;
+    } finally {
+      // Not a wait that has begun since: two at once would share one bell.
+      if (this.#waiting === waiting) this.#waiting = undefined;
+    }
   }
 
   async #wait(limitMs: number, signal?: AbortSignal): Promise<void> {
     // Nobody refreshes a brief lease: it would be lost while we wait.
     if (this.#style !== "beating") await this.#closeLease();
-    await this.listen();
-    const { kind } = this.#room.disk;
-    const recheckMs = kind.shared ? (this.#options.pollMs ?? POLL_MS) : RECHECK_MS;
+    const { disk, layout } = this.#room;
+    const { pollMs = POLL_MS } = this.#options;
+    if (this.#bell === undefined) {
+      this.#bell = await BellWatch.open(layout.bell, disk.kind, pollMs);
+      if (this.#style === "beating") await loadHeartbeat();
+      // What was put between the last look and now was heard by nobody: look again.
+      this.#scanner.forget();
+      return;
+    }
+    if (await this.#prepare()) return;
+    const recheckMs = disk.kind.shared ? pollMs : RECHECK_MS;
     const dueInMs = Math.max(1, this.#scanner.nextDueMs - (await this.#room.now()));
-    const startMs = this.#room.disk.clock.monotonicMs();
-    await this.#bell!.wait(Math.min(recheckMs, dueInMs, limitMs), signal);
+    const startMs = this.#nowMs();
+    const isRung = await this.#bell.wait(Math.min(recheckMs, dueInMs, limitMs), signal);
+    this.#room.rested();
     this.#scanner.forget();
-    // It was quiet for a while: see whether somebody has died.
-    const waitedMs = this.#room.disk.clock.monotonicMs() - startMs;
-    if (waitedMs > recheckMs / 2) {
+    if (isRung) {
+      // Whoever rang has put something, most likely: the drop box comes after that.
+      this.#adoptedMs = this.#nowMs();
+    } else if (this.#nowMs() - startMs > recheckMs / 2) {
+      // It was quiet for a while: see whether somebody has died.
       this.#room.forgetSettings();
       await this.#reap(recheckMs / 2);
     }
+  }
+
+  /** Does before a wait what would else be due after it, between the bell and the message. */
+  async #prepare(): Promise<boolean> {
+    const closing = this.#turn.then(() => this.#claimer.close());
+    this.#turn = closing.catch(() => {});
+    await closing;
+    await this.#room.now(CLOCK_MS);
+    const isChanged = await this.#reap(REAP_MS / 2);
+    if (isChanged) this.#scanner.forget();
+    return isChanged;
   }
 
   /** Closes what is open. What is still held goes back by the reaper unless it was given back. */
