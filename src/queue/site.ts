@@ -53,6 +53,11 @@ export abstract class Site {
     return this.#breath.take();
   }
 
+  /** After a wait, which was a turn for everything else: the next loop need not give one at once. */
+  rested(): void {
+    this.#breath.taken();
+  }
+
   /** A fresh name in tmp/ that says which process writes there, so that its strays can be told. */
   draft(prefix = ""): string {
     const unique = `${this.#nonce}.${this.#drafts++}`;
