@@ -5,12 +5,11 @@
  * A noisy machine disturbs neighbours in time alike, so a row compares round by round, and says the median of
  * these ratios, not the ratio of two medians.
  */
+import { quantile, spread } from "../../src/bench/figures.ts";
+import type { Spread } from "../../src/bench/figures.ts";
 
-export interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly most: number;
-}
+export { quantile, spread };
+export type { Spread };
 
 export type Unit = "ms" | "µs" | "per s" | "MB" | "MB/s" | "%";
 
@@ -33,17 +32,6 @@ export interface Row {
   readonly theirs: readonly number[];
   readonly measure: Measure;
   readonly target?: Target;
-}
-
-export function spread(values: readonly number[]): Spread {
-  const sorted = values.toSorted((a, b) => a - b);
-  return { median: sorted[sorted.length >> 1]!, least: sorted[0]!, most: sorted.at(-1)! };
-}
-
-/** The value that this share of all is below. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
 /** Round by round, what is compared with the target. */
