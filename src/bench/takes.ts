@@ -86,7 +86,7 @@ async function fromBatches(ground: Ground, begin: Begin): Promise<Measured[]> {
 
 /**
  * All files are made before the first is removed: where many were removed lately ext4 is slow to make new
- * ones. Then each round takes an equal share of them.
+ * ones. Then each round takes an equal share of them, or as many as there is time for.
  */
 async function oneByOne(ground: Ground, begin: Begin): Promise<Measured[]> {
   const queue = ground.spool.queue("slices");
@@ -103,10 +103,11 @@ async function oneByOne(ground: Ground, begin: Begin): Promise<Measured[]> {
       await pace.breathe();
     } while (pace.leftMs > leftMs && taker.left < MOST_SLICES);
     const each = Math.ceil(taker.left / LEAST_SLICES);
+    const slotMs = pace.slotMs * (1 - FILLING);
     const into = Buffer.alloc(PAYLOAD.length);
     return alternate(pace, {
-      ours: () => rateFor(Infinity, taker.take, each),
-      floor: () => plainRateFor(Infinity, () => plain.claim(into), each),
+      ours: () => rateFor(slotMs, taker.take, each),
+      floor: () => plainRateFor(slotMs, () => plain.claim(into), each),
     });
   });
   const what = "claim + ack of one-message slices";
