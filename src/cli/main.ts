@@ -47,6 +47,7 @@ export const VERBS: Verbs = {
   verify: ["check every name and every byte", () => import("./commands/verify.ts")],
   gc: ["take over from the dead, sweep, expire", () => import("./commands/gc.ts")],
   doctor: ["see whether this disk is fit for a spool", () => import("./commands/doctor.ts")],
+  bench: ["see how fast a spool is on this disk", () => import("./commands/bench.ts")],
   completion: ["print a completion script for a shell", () => import("./commands/completion.ts")],
 };
 
@@ -76,6 +77,11 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
   if (verb === "__queues") {
     const { printQueueNames } = await import("./commands/completion.ts");
     return printQueueNames(context);
+  }
+  if (verb === "__waiter") {
+    const { waitAndTell } = await import("../bench/waiter.ts");
+    await waitAndTell(words[1] ?? "", words[2] ?? "");
+    return 0;
   }
   const entry = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
   if (entry !== undefined) {

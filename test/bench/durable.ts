@@ -28,6 +28,7 @@ async function puts(ground: Ground): Promise<Row[]> {
         for (let at = 0; at < alone; at++) await single.put(PAYLOAD);
       }),
     floor: () => alone / ground.floors.put(alone, PAYLOAD.length),
+    oneSync: () => alone / ground.floors.putOneSync(alone, PAYLOAD.length),
     many: () => rate(many, () => putInFlight(many, () => group.put(PAYLOAD))),
     sqlite: () => rate(many, () => sqlite.put(many)),
   });
@@ -45,6 +46,13 @@ async function puts(ground: Ground): Promise<Row[]> {
     },
     {
       ...row,
+      what: "durable put, one at a time",
+      ours: figures.alone,
+      floor: `open write rename fsync, ${ground.floors.language}`,
+      theirs: figures.oneSync,
+    },
+    {
+      ...row,
       what: inFlight,
       ours: figures.many,
       floor: "one at a time, above",
@@ -55,7 +63,7 @@ async function puts(ground: Ground): Promise<Row[]> {
       ...row,
       what: inFlight,
       ours: figures.many,
-      floor: `SQLite, ${IN_FLIGHT} rows a transaction`,
+      floor: `SQLite, WAL, synchronous=FULL, ${IN_FLIGHT} rows a transaction`,
       theirs: figures.sqlite,
       target: atLeast(1),
     },
@@ -79,7 +87,12 @@ async function takes(ground: Ground): Promise<Row[]> {
   const queue = (await ground.open(dir)).queue("jobs");
   const lines = ground.fresh("lines");
   ground.shellMs(`yes "$1" | head -n "$2" > "$3"`, PAYLOAD.toString(), String(count), lines);
-  const sqlite = await SqliteQueue.open(ground.fresh("sqlite"));
+  const full = await SqliteQueue.open(ground.fresh("sqlite"));
+  const normal = await SqliteQueue.open(ground.fresh("sqlite"), "NORMAL");
+  const takeAll = (sqlite: SqliteQueue): Promise<number> => {
+    sqlite.put(count);
+    return rate(count, () => sqlite.takeAll());
+  };
   const figures = await alternate(ground.rounds(5), {
     spool: () => {
       ground.shellMs(`"$1" -C "$2" put jobs --lines < "$3"`, SPOOL, dir, lines);
@@ -89,12 +102,11 @@ async function takes(ground: Ground): Promise<Row[]> {
       });
     },
     floor: () => count / ground.floors.rename(count),
-    sqlite: async () => {
-      await sqlite.put(count);
-      return rate(count, () => sqlite.takeAll());
-    },
+    full: () => takeAll(full),
+    normal: () => takeAll(normal),
   });
-  sqlite.close();
+  full.close();
+  normal.close();
   const row = {
     what: "take + ack, each by itself, filled in batches",
     unit: "per s",
@@ -105,8 +117,14 @@ async function takes(ground: Ground): Promise<Row[]> {
     { ...row, floor: `rename, ${ground.floors.language}`, theirs: figures.floor },
     {
       ...row,
-      floor: `SQLite, ${IN_FLIGHT} rows a transaction`,
-      theirs: figures.sqlite,
+      floor: `SQLite, synchronous=FULL, ${IN_FLIGHT} rows a transaction`,
+      theirs: figures.full,
+      target: atLeast(1),
+    },
+    {
+      ...row,
+      floor: `SQLite, synchronous=NORMAL: acks not synced, as ours`,
+      theirs: figures.normal,
       target: atLeast(1),
     },
   ];
