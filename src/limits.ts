@@ -24,6 +24,9 @@ export const IN_MEMORY_BYTES = 8 * 1024 * 1024;
 /** One read or write of a streamed body, in bytes. */
 export const BLOCK_BYTES = 256 * 1024;
 
+/** One write of a body that is streamed into a batch, in bytes: large, and yet a short call. */
+export const DRAFT_BYTES = 128 * 1024;
+
 /** The header line of a batch file, in bytes: one read always gets it whole. */
 export const HEADER_BYTES = 64 * 1024;
 
