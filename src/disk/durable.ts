@@ -192,8 +192,8 @@ export async function quietly(act: () => unknown): Promise<void> {
 }
 
 /** Closes what was synced, only read, or is given up. The descriptor is closed in any case. */
-export async function closeQuietly(fs: FileSystem, fd: number): Promise<void> {
-  await quietly(() => fs.close(fd));
+export async function closeQuietly(fs: FileSystem, fd: number, bytes?: number): Promise<void> {
+  await quietly(() => fs.close(fd, bytes));
 }
 
 /** Makes a directory; true where it was not there before. */

@@ -6,15 +6,23 @@
  * in blocks for what is asked. The file stays open meanwhile, so it does not matter what becomes
  * of its name.
  */
+import { Breath } from "../clock.ts";
 import { closeQuietly, readAll } from "../disk/durable.ts";
 import type { Awaitable, FileSystem } from "../disk/file-system.ts";
 import { isErrno, SpoolError } from "../errors.ts";
-import { BLOCK_BYTES, BUFFER_BYTES, HEADER_BYTES, IN_MEMORY_BYTES } from "../limits.ts";
+import {
+  BLOCK_BYTES,
+  BUFFER_BYTES,
+  HEADER_BYTES,
+  IN_MEMORY_BYTES,
+  SHORT_BYTES,
+} from "../limits.ts";
 import { DamagedError, parseHeader, parseHeaders } from "../message/batch.ts";
 import type { BatchHeader, Framing, Headers } from "../message/batch.ts";
 import { Checksum } from "../message/checksum.ts";
 import { timeOfId } from "../message/id.ts";
 import type { Slice } from "../message/slice.ts";
+import type { Memory } from "./memory.ts";
 
 /** What has the name of a slice is no file at all: a directory, a symbolic link, a device. */
 export class ForeignError extends Error {}
@@ -38,6 +46,7 @@ export class BatchFile {
   readonly #bodyOffset: number;
   /** The body, where it is kept. */
   #body: Buffer | undefined;
+  #giveBack: (() => void) | undefined;
   #users = 1;
 
   private constructor(fs: FileSystem, fd: number, header: BatchHeader, bodyOffset: number) {
@@ -50,11 +59,17 @@ export class BatchFile {
   /**
    * Opens and checks the batch that `slice`, at `path`, is a part of.
    *
+   * @param memory  whose buffers are used, and used again once the file is closed.
    * @throws ENOENT        the name is gone.
    * @throws ForeignError  it is no regular file. It was not followed, nor read.
    * @throws DamagedError  it is not what was written.
    */
-  static async open(fs: FileSystem, path: string, slice: Slice): Promise<BatchFile> {
+  static async open(
+    fs: FileSystem,
+    path: string,
+    slice: Slice,
+    memory?: Memory,
+  ): Promise<BatchFile> {
     let fd: number;
     try {
       fd = await fs.open(path, "read");
@@ -66,7 +81,7 @@ export class BatchFile {
     try {
       const { kind, bytes } = await fs.stat(fd);
       if (kind !== "file") throw new ForeignError(`a ${kind}, not a file`);
-      const file = await BatchFile.#read(fs, fd, bytes, slice);
+      const file = await BatchFile.#read(fs, fd, bytes, slice, memory);
       file.checkSlice(slice);
       return file;
     } catch (error) {
@@ -80,13 +95,17 @@ export class BatchFile {
     fd: number,
     fileBytes: number,
     slice: Slice,
+    memory: Memory | undefined,
   ): Promise<BatchFile> {
     const isSmall = fileBytes <= IN_MEMORY_BYTES;
-    const start = Buffer.allocUnsafe(Math.min(fileBytes, isSmall ? fileBytes : HEADER_BYTES));
-    const count = await readAll(fs, fd, start, 0);
+    const kept = isSmall ? fileBytes : HEADER_BYTES;
+    const whole = memory === undefined ? Buffer.allocUnsafe(kept) : memory.take(kept);
+    const bytes = whole.subarray(0, kept);
+    const first = bytes.subarray(0, SHORT_BYTES);
+    const start = first.subarray(0, await readAll(fs, fd, first, 0));
     const { header, bodyOffset } =
       slice.checksum === undefined
-        ? parseHeader(start.subarray(0, count))
+        ? parseHeader(start)
         : { header: headerOfRaw(slice, slice.checksum, fileBytes), bodyOffset: 0 };
     if (header.id !== slice.batch) throw new DamagedError(`it is batch ${header.id}`);
     const expected = bodyOffset + header.length;
@@ -95,12 +114,31 @@ export class BatchFile {
     }
     const file = new BatchFile(fs, fd, header, bodyOffset);
     const checksum = new Checksum();
-    if (isSmall) checksum.update((file.#body = start.subarray(bodyOffset)));
-    else for await (const block of file.read(0, header.length)) checksum.update(block);
+    if (isSmall) {
+      checksum.update(start.subarray(bodyOffset));
+      await file.#readRest(bytes, start.length, checksum);
+      file.#body = bytes.subarray(bodyOffset);
+      if (memory !== undefined) file.#giveBack = () => memory.giveBack(whole);
+    } else {
+      for await (const block of file.read(0, header.length)) checksum.update(block);
+    }
     if (checksum.digest() !== header.checksum) {
       throw new DamagedError("the checksum of the body does not match");
     }
     return file;
+  }
+
+  /** Fills `into` from `from` on, in short calls, each summed while it is in the cache. */
+  async #readRest(into: Buffer, from: number, checksum: Checksum): Promise<void> {
+    const breath = new Breath();
+    for (let at = from; at < into.length;) {
+      const block = into.subarray(at, at + SHORT_BYTES);
+      const count = await readAll(this.#fs, this.#fd, block, at);
+      if (count === 0) throw new DamagedError("the file became shorter while it was read");
+      checksum.update(block.subarray(0, count));
+      at += count;
+      await breath.take();
+    }
   }
 
   /** @throws DamagedError  where the name of the slice says what the batch does not hold. */
@@ -130,7 +168,8 @@ export class BatchFile {
   close(): Promise<void> | undefined {
     if (--this.#users > 0) return undefined;
     this.#body = undefined;
-    return closeQuietly(this.#fs, this.#fd);
+    this.#giveBack?.();
+    return closeQuietly(this.#fs, this.#fd, this.header.length);
   }
 
   /** Bytes [offset, offset + bytes) of the body, in blocks. */

@@ -8,7 +8,7 @@
  * A crash after 1 leaves the slice in the lease, from where it goes back. A message whose attempts
  * are used up is found here, at the front of a slice that came back from a crash, and buried.
  */
-import { isErrno, leaseLost } from "../errors.ts";
+import { isErrno, isOfSystem, leaseLost } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import { formatSlice, isExpired } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -19,8 +19,12 @@ import type { Buckets } from "./buckets.ts";
 import { bury } from "./dead-letters.ts";
 import { Held } from "./held.ts";
 import type { Lease } from "./lease.ts";
+import type { Memory } from "./memory.ts";
 import type { Room } from "./room.ts";
 import type { Candidate, Scanner } from "./scan.ts";
+
+/** Batches that may be on their way out at once. */
+const CLOSING = 2;
 
 export interface Claim {
   readonly held: Held;
@@ -35,8 +39,14 @@ export class Claimer {
   readonly #warn: Warn;
   /** The batch that was read last: its other slices are often next. */
   #last: BatchFile | undefined;
+  /** One that was read before anybody has claimed it. */
+  #ahead: BatchFile | undefined;
+  readonly #closing: Promise<void>[] = [];
 
-  constructor(room: Room, buckets: Buckets, scanner: Scanner, warn: Warn) {
+  readonly #memory: Memory | undefined;
+
+  constructor(room: Room, buckets: Buckets, scanner: Scanner, warn: Warn, memory?: Memory) {
+    this.#memory = memory;
     this.#room = room;
     this.#buckets = buckets;
     this.#scanner = scanner;
@@ -65,9 +75,48 @@ export class Claimer {
     }
   }
 
+  /**
+   * Reads and checks what is likely to be claimed next, while the caller is busy with what it has.
+   *
+   * It stays where it is: anybody may claim it, and if this process dies no attempt is counted. What
+   * was read holds for whoever claims it, since a batch never changes.
+   */
+  async readAhead(): Promise<void> {
+    try {
+      const nowMs = await this.#room.now();
+      const candidate = await this.#scanner.next(nowMs);
+      if (candidate === undefined) return;
+      this.#scanner.putBack(candidate);
+      const { slice } = candidate;
+      const isRead = [this.#last, this.#ahead].some((file) => file?.header.id === slice.batch);
+      if (isRead || isExpired(slice, nowMs)) return;
+      const path = this.#pathOf(candidate);
+      const file = await BatchFile.open(this.#room.fs, path, slice, this.#memory);
+      await this.#release(this.#ahead);
+      this.#ahead = file;
+    } catch (error) {
+      // It is gone; or whoever claims it finds out the same, and says so.
+      const isKnown = error instanceof DamagedError || error instanceof ForeignError;
+      if (!isKnown && !isOfSystem(error)) throw error;
+    }
+  }
+
   async close(): Promise<void> {
-    await this.#last?.close();
+    await this.#release(this.#last);
+    await this.#release(this.#ahead);
     this.#last = undefined;
+    this.#ahead = undefined;
+    await Promise.all(this.#closing.splice(0));
+  }
+
+  /** Lets go of a batch. If that frees it, it takes a while, and nothing depends on it. */
+  async #release(file: BatchFile | undefined): Promise<void> {
+    const closing = file?.close();
+    if (closing === undefined) return;
+    // It is awaited later; until then nobody else would see it fail.
+    closing.catch(() => {});
+    this.#closing.push(closing);
+    if (this.#closing.length > CLOSING) await this.#closing.shift();
   }
 
   #pathOf({ bucket, name }: Candidate): string {
@@ -96,8 +145,8 @@ export class Claimer {
         this.#last.checkSlice(slice);
         return { held, file: this.#last.share() };
       }
-      const file = await BatchFile.open(this.#room.fs, held.path, slice);
-      await this.#last?.close();
+      const file = await this.#fileOf(held, slice);
+      await this.#release(this.#last);
       this.#last = file;
       return { held, file: file.share() };
     } catch (error) {
@@ -110,6 +159,17 @@ export class Claimer {
       await this.#buryDamaged(held, error);
       return undefined;
     }
+  }
+
+  /** Checked already where it was read ahead, which is not to say that this slice of it is right. */
+  async #fileOf(held: Held, slice: Slice): Promise<BatchFile> {
+    const ahead = this.#ahead;
+    if (ahead?.header.id !== slice.batch) {
+      return BatchFile.open(this.#room.fs, held.path, slice, this.#memory);
+    }
+    ahead.checkSlice(slice);
+    this.#ahead = undefined;
+    return ahead;
   }
 
   async #buryDamaged(held: Held, error: DamagedError): Promise<void> {

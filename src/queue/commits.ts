@@ -29,8 +29,18 @@ export class Commits {
     return this.#safe;
   }
 
-  /** Adds the commit of the next batch; resolves when there is room for another one. */
-  async add(commit: Promise<void>, messages: number, bytes: number): Promise<void> {
+  /** Whether another one may be added, as far as is known now. */
+  get hasRoom(): boolean {
+    return this.#open.size < AT_ONCE;
+  }
+
+  /** Resolves when another one may be added. */
+  async room(): Promise<void> {
+    while (!this.hasRoom) await Promise.race(this.#open);
+  }
+
+  /** Adds the commit of the next batch. */
+  add(commit: Promise<void>, messages: number, bytes: number): void {
     const done = commit.then(
       () => true,
       (error: unknown) => {
@@ -46,7 +56,6 @@ export class Commits {
     });
     const open = done.finally(() => this.#open.delete(open));
     this.#open.add(open);
-    if (this.#open.size >= AT_ONCE) await Promise.race(this.#open);
   }
 
   /** @throws what the first one that failed threw. */

@@ -13,6 +13,7 @@ import { adoptDropped } from "./drop-box.ts";
 import { QueueDelivery } from "./intake.ts";
 import { Lease, parseLeaseName } from "./lease.ts";
 import type { LeaseStyle } from "./lease.ts";
+import { Memory } from "./memory.ts";
 import { Message } from "./message.ts";
 import { Reclaimer } from "./reclaim.ts";
 import type { Room } from "./room.ts";
@@ -34,6 +35,8 @@ export interface ConsumerOptions {
   readonly leaseMs?: number;
   /** Told of damaged and foreign files that were met, one line each. */
   readonly warn?: Warn;
+  /** Nothing is kept of a message once its claim is closed, so that memory can be used again. */
+  readonly isTransient?: boolean;
   /** Period of the poll where the file system carries no events, in ms. */
   readonly pollMs?: number;
 }
@@ -64,7 +67,8 @@ export class Consumer {
     this.#options = options;
     const warn = options.warn ?? (() => {});
     this.#scanner = new Scanner(room, buckets);
-    this.#claimer = new Claimer(room, buckets, this.#scanner, warn);
+    const memory = options.isTransient ? new Memory() : undefined;
+    this.#claimer = new Claimer(room, buckets, this.#scanner, warn, memory);
     this.#reclaimer = new Reclaimer(room, buckets, warn);
   }
 
@@ -101,6 +105,13 @@ export class Consumer {
       if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
       throw await this.#explain(error);
     }
+  }
+
+  /** Reads what is likely to be next, and claims nothing; for who is busy with what it has claimed. */
+  readAhead(): Promise<void> {
+    const reading = this.#turn.then(() => this.#claimer.readAhead());
+    this.#turn = reading.catch(() => {});
+    return reading;
   }
 
   /** Looks into the drop box, now and then: while there is much to do it can wait a little. */

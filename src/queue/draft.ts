@@ -12,7 +12,7 @@
  */
 import { closeQuietly, quietly, writeAll } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
-import { DRAFT_BYTES, WRITER_DEADLINE_MS } from "../limits.ts";
+import { SHORT_BYTES, WRITER_DEADLINE_MS } from "../limits.ts";
 import { encodeHeader, roomForHeader } from "../message/batch.ts";
 import type { BatchHeader, Framing, Headers } from "../message/batch.ts";
 import { Checksum } from "../message/checksum.ts";
@@ -87,7 +87,7 @@ export class Draft {
 
   /**
    * @param prefix  what the name in tmp/ starts with.
-   * @param block   of DRAFT_BYTES, for `append`; free for the next draft once this one is finished.
+   * @param block   of SHORT_BYTES, for `append`; free for the next draft once this one is finished.
    */
   static async create(site: Site, prefix = "", block?: Buffer): Promise<Draft> {
     const path = site.draft(prefix);
@@ -128,7 +128,7 @@ export class Draft {
     if (this.#site.disk.clock.monotonicMs() - this.#startedMs > WRITER_DEADLINE_MS) {
       throw new SpoolError("IO", `the put took longer than a day and was given up`);
     }
-    const block = (this.#block ??= Buffer.allocUnsafeSlow(DRAFT_BYTES));
+    const block = (this.#block ??= Buffer.allocUnsafeSlow(SHORT_BYTES));
     if (this.#headerBytes === 0) {
       this.#headerBytes = roomForHeader(this.#header(1, framing, headers, "00000000"));
       block.fill(" ", 0, this.#headerBytes);

@@ -3,19 +3,24 @@
  *
  * A batch is closed when it holds enough messages or bytes, or when its first byte has waited for
  * `lingerMs`. It is written as the bytes come, so a line of any length needs no more memory than
- * a block; and while one batch is being synced the next ones are written.
+ * a block; and while one batch is being synced the next ones are written. While the disk is behind with
+ * those syncs a batch is filled further, rather than to wait: fewer and larger ones cost the disk less.
  */
-import { BATCH_BYTES, BATCH_MESSAGES_DEFAULT, DRAFT_BYTES, RECORD_BYTES } from "../limits.ts";
+import { RECORD_BYTES, SHORT_BYTES } from "../limits.ts";
 import { encodeRecord } from "../message/batch.ts";
 import { fittingLines, NEWLINE } from "../message/lines.ts";
 import type { Lines } from "../message/lines.ts";
+import { turn } from "../clock.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
+import { boundsOf } from "./bounds.ts";
+import type { Bounds } from "./bounds.ts";
 import { Commits } from "./commits.ts";
 import type { PutManyResult } from "./commits.ts";
 import { Draft, guarded } from "./draft.ts";
 import type { PutOptions } from "./draft.ts";
 import { tooLarge } from "./intake.ts";
 import type { Intake } from "./intake.ts";
+import { Linger } from "./linger.ts";
 import { checkOptions } from "./put.ts";
 
 /** A line that grows beyond this goes to the file before its end is seen, in bytes. */
@@ -24,8 +29,8 @@ const SPILL_BYTES = 1024 * 1024;
 /** Input is looked at in pieces of this size, in bytes: what ends a batch is sought in one of them. */
 const PIECE_BYTES = 256 * 1024;
 
-/** The longest that a timer can wait, in ms. */
-const TIMER_MS = 2 ** 31 - 1;
+/** So late does a change of a limit reach a batch that is open, in ms. */
+const BOUNDS_MS = 1000;
 
 export interface PutManyOptions extends Omit<PutOptions, "dedupKey"> {
   /** The byte that ends a message. Default: newline. */
@@ -46,19 +51,6 @@ function tooLongForRecord(): SpoolError {
   );
 }
 
-/** What holds for the next messages; 0: no limit. */
-interface Bounds {
-  readonly messages: number;
-  readonly bytes: number;
-  readonly messageBytes: number;
-}
-
-/** The wait of an open batch for more. */
-interface Linger {
-  readonly timer: NodeJS.Timeout;
-  readonly over: Promise<"lingered">;
-}
-
 export class ManyPutter {
   readonly #intake: Intake;
   readonly #options: PutManyOptions;
@@ -66,7 +58,10 @@ export class ManyPutter {
   readonly #commits: Commits;
   #draft: Draft | undefined;
   #block: Buffer | undefined;
-  #linger: Linger | undefined;
+  #bounds: Bounds | undefined;
+  #boundsMs = 0;
+  /** Of the batch that is open. */
+  readonly #linger: Linger;
   #messages = 0;
   /** Bytes of the message that has not ended yet. */
   #openBytes = 0;
@@ -82,6 +77,7 @@ export class ManyPutter {
     this.#options = options;
     // A line holds no newline, so the newlines themselves can frame it; anything else needs lengths.
     this.#framing = options.separator === "nul" ? "records" : "lines";
+    this.#linger = new Linger(options.lingerMs ?? 100);
     this.#commits = new Commits(options.onProgress ?? (() => {}));
   }
 
@@ -100,8 +96,10 @@ export class ManyPutter {
     try {
       let next = iterator.next();
       for (;;) {
-        const step = await this.#within(next);
-        if (step === "lingered") {
+        // A batch that holds no whole message cannot be closed, nor one that ends in the middle of one.
+        const isOpen = this.#messages > 0 && !this.#spilled;
+        const step = await (isOpen ? this.#linger.orOver(next) : next);
+        if (step === "over") {
           await this.#close();
           continue;
         }
@@ -125,40 +123,38 @@ export class ManyPutter {
     return this.#framing === "lines";
   }
 
-  /** The next piece of input, or word that the open batch has lingered long enough. */
-  #within<T>(next: Promise<T>): Promise<T | "lingered"> {
-    if (this.#linger === undefined || this.#spilled || this.#messages === 0) return next;
-    return Promise.race([next, this.#linger.over]);
-  }
-
   async #add(chunk: Uint8Array): Promise<void> {
     for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
-      const bounds = await this.#bounds();
+      const bounds = await this.#boundsNow();
       let rest = chunk.subarray(at, at + PIECE_BYTES);
       while (rest.length > 0) {
         const done = this.#isLines
           ? await this.#addLines(rest, bounds)
           : await this.#addRecord(rest, bounds);
         rest = rest.subarray(done);
-        if (this.#isFull(bounds)) await this.#close();
+        if (await this.#isFull(bounds)) await this.#close();
       }
     }
   }
 
-  async #bounds(): Promise<Bounds> {
-    const { maxMessageBytes, maxDepth, maxBytes } = await this.#intake.limits();
-    // Where there is a limit a batch is a tenth of it at the most, so that it can be kept to.
-    const asked = this.#options.batchMessages ?? BATCH_MESSAGES_DEFAULT;
-    return {
-      messages: maxDepth > 0 ? Math.min(asked, Math.ceil(maxDepth / 10)) : asked,
-      bytes: maxBytes > 0 ? Math.min(BATCH_BYTES, maxBytes / 10) : BATCH_BYTES,
-      messageBytes: maxMessageBytes,
-    };
+  /** Asked anew for each batch, while there is none, and now and then. */
+  async #boundsNow(): Promise<Bounds> {
+    const nowMs = this.#intake.site.disk.clock.monotonicMs();
+    const isRecent = this.#messages > 0 && nowMs - this.#boundsMs < BOUNDS_MS;
+    if (this.#bounds !== undefined && isRecent) return this.#bounds;
+    this.#boundsMs = nowMs;
+    this.#bounds = boundsOf(await this.#intake.limits(), this.#options.batchMessages);
+    return this.#bounds;
   }
 
-  #isFull({ messages, bytes }: Bounds): boolean {
+  /** True where the open batch has to be closed before anything else is added. */
+  async #isFull({ messages, messagesBehind, bytes }: Bounds): Promise<boolean> {
     if (this.#openBytes > 0 || this.#messages === 0) return false;
-    return this.#messages >= messages || this.#draft!.bodyBytes >= bytes;
+    if (this.#messages >= messagesBehind || this.#draft!.bodyBytes >= bytes) return true;
+    if (this.#messages < messages) return false;
+    // The news of an fsync that is done comes in a turn of the event loop.
+    if (!this.#commits.hasRoom) await turn();
+    return this.#commits.hasRoom;
   }
 
   /** Adds whole lines until the batch is full, or the beginning of one; returns how many bytes. */
@@ -172,15 +168,16 @@ export class ManyPutter {
     this.#messages += messages;
     this.#openBytes = 0;
     this.#spilled = false;
-    await this.#appendHeld();
+    if (this.#heldBytes > 0) await this.#appendHeld();
     await this.#append(piece.subarray(0, bytes));
     return bytes;
   }
 
   /** How many of these whole lines the open batch takes. @throws MESSAGE_TOO_LARGE */
-  #fitting(lines: Uint8Array, { messages, bytes, messageBytes }: Bounds): Lines {
+  #fitting(lines: Uint8Array, bounds: Bounds): Lines {
+    const { messages, messagesBehind, bytes, messageBytes } = bounds;
     const room = {
-      messages: messages - this.#messages,
+      messages: (this.#messages < messages ? messages : messagesBehind) - this.#messages,
       bytes: bytes - (this.#draft?.bodyBytes ?? 0) - this.#heldBytes,
     };
     let openBytes = this.#openBytes;
@@ -239,11 +236,9 @@ export class ManyPutter {
   async #append(bytes: Uint8Array): Promise<void> {
     if (this.#draft === undefined) {
       await this.#intake.admit(1, bytes.length, this.#options.waitMs);
-      this.#block ??= Buffer.allocUnsafeSlow(DRAFT_BYTES);
+      this.#block ??= Buffer.allocUnsafeSlow(SHORT_BYTES);
       this.#draft = await Draft.create(this.#intake.site, "", this.#block);
-      const { promise, resolve } = Promise.withResolvers<"lingered">();
-      const lingerMs = Math.min(this.#options.lingerMs ?? 100, TIMER_MS);
-      this.#linger = { timer: setTimeout(resolve, lingerMs, "lingered"), over: promise };
+      this.#linger.start();
     }
     await this.#draft.append(bytes, this.#framing, this.#options.headers ?? {});
   }
@@ -251,8 +246,7 @@ export class ManyPutter {
   /** The open batch, which is closed or given up now. */
   #takeDraft(): Draft | undefined {
     const draft = this.#draft;
-    clearTimeout(this.#linger?.timer);
-    this.#linger = undefined;
+    this.#linger.stop();
     this.#draft = undefined;
     this.#messages = 0;
     return draft;
@@ -261,7 +255,7 @@ export class ManyPutter {
   /** The end of the input: the last message may lack its separator. */
   async #end(): Promise<void> {
     if (this.#openBytes > 0) {
-      if (this.#isLines) await this.#addLines(Uint8Array.of(NEWLINE), await this.#bounds());
+      if (this.#isLines) await this.#addLines(Uint8Array.of(NEWLINE), await this.#boundsNow());
       else await this.#endRecord(new Uint8Array(0));
     }
     await this.#close();
@@ -272,6 +266,7 @@ export class ManyPutter {
     const messages = this.#messages;
     const draft = this.#takeDraft();
     if (draft === undefined) return;
+    await this.#commits.room();
     const { headers = {}, waitMs, sync = "disk" } = this.#options;
     const slice = await guarded(draft, async () => {
       const { ttlMs } = await this.#intake.limits();
@@ -280,7 +275,7 @@ export class ManyPutter {
       await draft.finish(messages, this.#framing, headers);
       return draft.slice(messages, this.#options, ttlMs);
     });
-    await this.#commits.add(this.#intake.commit(draft, slice, sync), messages, draft.bodyBytes);
+    this.#commits.add(this.#intake.commit(draft, slice, sync), messages, draft.bodyBytes);
   }
 
   #checkSize(bytes: number, limit: number): void {

@@ -1,6 +1,6 @@
 /** What lives consist of: puts and settlings whose outcome is told. */
 import { SpoolError } from "../../src/errors.ts";
-import { DRAFT_BYTES } from "../../src/limits.ts";
+import { SHORT_BYTES } from "../../src/limits.ts";
 import type { PutOptions } from "../../src/queue/draft.ts";
 import type { LeaseStyle } from "../../src/queue/lease.ts";
 import type { Message } from "../../src/queue/message.ts";
@@ -74,7 +74,7 @@ export const isLost = (error: unknown): boolean =>
   error instanceof SpoolError && error.code === "LEASE_LOST";
 
 /** More than one write takes, each. */
-export const LARGE = ["a", "b", "c"].map((one) => one.repeat(DRAFT_BYTES + 1000));
+export const LARGE = ["a", "b", "c"].map((one) => one.repeat(SHORT_BYTES + 1000));
 
 export const FIVE = ["one", "two", "three", "four", "five"];
 export const five = putMany(FIVE);
