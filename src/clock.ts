@@ -29,6 +29,11 @@ export const monotonicMs: MonotonicMs = () => {
   return seconds * 1000 + nanoseconds / 1e6;
 };
 
+/** A turn of the event loop: what has come meanwhile is heard of. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** A turn for everything else, now and then: short calls are synchronous and leave no gap. */
 export class Breath {
   #lastMs = monotonicMs();
@@ -44,7 +49,7 @@ export class Breath {
   }
 
   async #breathe(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     this.taken();
   }
 }

@@ -13,6 +13,12 @@ export const BATCH_MESSAGES = 9_999_999;
 export const BATCH_MESSAGES_DEFAULT = 10_000;
 
 /**
+ * The same while the disk is behind with its fsyncs: fewer and larger ones cost it less. Below the 65,000
+ * names that a file can have on ext4, for whoever takes its messages one by one.
+ */
+export const BATCH_MESSAGES_BEHIND = 40_000;
+
+/**
  * Body bytes at which a batch of several messages is closed. A reader checks the whole batch before
  * it delivers one message of it, so this bounds what a one-shot `take` has to read.
  */
@@ -23,6 +29,12 @@ export const IN_MEMORY_BYTES = 8 * 1024 * 1024;
 
 /** One read or write of a streamed body, in bytes. */
 export const BLOCK_BYTES = 256 * 1024;
+
+/**
+ * A read or write up to this is a short call, in bytes: the way to the thread pool and back would cost
+ * as much, and what was read would be in another core's cache.
+ */
+export const SHORT_BYTES = 128 * 1024;
 
 /** The header line of a batch file, in bytes: one read always gets it whole. */
 export const HEADER_BYTES = 64 * 1024;

@@ -192,9 +192,9 @@ export async function quietly(act: () => unknown): Promise<void> {
 }
 
 /** Closes what was synced, only read, or is given up. The descriptor is closed in any case. */
-export function closeQuietly(fs: FileSystem, fd: number): Awaitable<void> {
+export function closeQuietly(fs: FileSystem, fd: number, bytes?: number): Awaitable<void> {
   try {
-    const closed = fs.close(fd);
+    const closed = fs.close(fd, bytes);
     return closed instanceof Promise ? closed.catch(ofSystem) : undefined;
   } catch (error) {
     ofSystem(error);

@@ -51,7 +51,8 @@ export interface FileSystem {
   write(fd: number, from: Uint8Array, position: number | null): Awaitable<number>;
   /** fsync(2) of a file or a directory. */
   sync(fd: number): Awaitable<void>;
-  close(fd: number): Awaitable<void>;
+  /** `bytes`: how much this may free, where it is the last that holds a file. That can take long. */
+  close(fd: number, bytes?: number): Awaitable<void>;
   /** fstat(2). */
   stat(fd: number): Awaitable<FileStat>;
   lstat(path: string): Awaitable<FileStat>;

@@ -9,13 +9,11 @@
 import * as fs from "node:fs";
 
 import { monotonicMs } from "../clock.ts";
+import { SHORT_BYTES } from "../limits.ts";
 import type { Awaitable, DiskSpace, FileStat, FileSystem, OpenMode } from "./file-system.ts";
 
 /** Where the last fsync took less than this the next one is waited for right here, in ms. */
 const SHORT_SYNC_MS = 0.5;
-
-/** A transfer above this goes to the thread pool, in bytes. */
-const SHORT_BYTES = 128 * 1024;
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } =
   fs.constants;
@@ -88,8 +86,19 @@ export class NodeFileSystem implements FileSystem {
     });
   }
 
-  close(fd: number): void {
-    fs.closeSync(fd);
+  close(fd: number): void;
+  close(fd: number, bytes?: number): Awaitable<void>;
+  close(fd: number, bytes = 0): Awaitable<void> {
+    if (this.#blocking || bytes <= SHORT_BYTES) {
+      fs.closeSync(fd);
+      return;
+    }
+    return new Promise((resolve, reject) => {
+      fs.close(fd, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
   }
 
   stat(fd: number): FileStat {

@@ -1,32 +1,18 @@
 /**
- * Reading a batch: its header, and messages out of its body.
+ * Reading a batch that was opened: its header, and messages out of its body.
  *
- * Nothing is handed out before the checksum of the whole body has been seen to match. A body of a
- * few megabytes is read once and kept; a larger one is read through once for its checksum, and again
- * in blocks for what is asked. The file stays open meanwhile, so it does not matter what becomes
- * of its name.
+ * A body of a few megabytes is kept in memory; a larger one is read in blocks for what is asked, from the
+ * file that stays open meanwhile, so it does not matter what becomes of its name.
  */
 import { closeQuietly, readAll } from "../disk/durable.ts";
-import { chain } from "../disk/file-system.ts";
 import type { Awaitable, FileSystem } from "../disk/file-system.ts";
-import { isErrno, SpoolError } from "../errors.ts";
-import { BLOCK_BYTES, BUFFER_BYTES, HEADER_BYTES, IN_MEMORY_BYTES } from "../limits.ts";
-import { DamagedError, parseHeader, parseHeaders } from "../message/batch.ts";
-import type { BatchHeader, Framing, Headers, ParsedHeader } from "../message/batch.ts";
-import { Checksum, checksumOf } from "../message/checksum.ts";
-import { timeOfId } from "../message/id.ts";
+import { SpoolError } from "../errors.ts";
+import { BLOCK_BYTES, BUFFER_BYTES } from "../limits.ts";
+import { DamagedError, parseHeaders } from "../message/batch.ts";
+import type { BatchHeader, Headers } from "../message/batch.ts";
 import type { Slice } from "../message/slice.ts";
 
-/** What has the name of a slice is no file at all: a directory, a symbolic link, a device. */
-export class ForeignError extends Error {}
-
 const NEWLINE = 0x0a;
-
-/** What is read ahead of a slice in the hope that it is all of its batch: more than most headers take. */
-const FRONT_BYTES = 1024;
-
-/** Up to this a batch is read at one go, without a look at how large it is, in bytes. */
-const SMALL_BYTES = 64 * 1024;
 
 /** One message's place in a body. */
 export interface Span {
@@ -38,116 +24,38 @@ export interface Span {
   readonly next: number;
 }
 
+/** What a batch file is made of once it was opened. */
+export interface BatchParts {
+  readonly fs: FileSystem;
+  /** Undefined where it is closed already: the body is all that is needed. */
+  readonly fd: number | undefined;
+  readonly header: BatchHeader;
+  /** Where the body starts in the file, in bytes. */
+  readonly bodyOffset: number;
+  /** The whole of it, where it is kept in memory. */
+  readonly body?: Buffer;
+  /** Told when nobody needs the body any more. */
+  readonly giveBack?: (() => void) | undefined;
+}
+
 export class BatchFile {
   readonly header: BatchHeader;
   readonly #fs: FileSystem;
-  /** Undefined once it is closed: of a small batch as soon as it was read. */
   #fd: number | undefined;
   readonly #bodyOffset: number;
   /** The body, where it is kept. */
   #body: Buffer | undefined;
+  readonly #giveBack: (() => void) | undefined;
   #users = 1;
 
-  private constructor(
-    fs: FileSystem,
-    fd: number | undefined,
-    header: BatchHeader,
-    bodyOffset: number,
-  ) {
+  /** For open-batch.ts, which has checked it. */
+  constructor({ fs, fd, header, bodyOffset, body, giveBack }: BatchParts) {
     this.#fs = fs;
     this.#fd = fd;
     this.header = header;
     this.#bodyOffset = bodyOffset;
-  }
-
-  /**
-   * Opens and checks the batch that `slice`, at `path`, is a part of.
-   *
-   * @throws ENOENT        the name is gone.
-   * @throws ForeignError  it is no regular file. It was not followed.
-   * @throws DamagedError  it is not what was written.
-   */
-  static open(fs: FileSystem, path: string, slice: Slice): Awaitable<BatchFile> {
-    try {
-      const opened = fs.open(path, "read");
-      if (typeof opened === "number") return BatchFile.#opened(fs, opened, slice);
-      return opened.then((fd) => BatchFile.#opened(fs, fd, slice), notOpened);
-    } catch (error) {
-      return notOpened(error);
-    }
-  }
-
-  /** Most batches are small: one read gets all of it, and shows by its end that it was all. */
-  static #opened(fs: FileSystem, fd: number, slice: Slice): Awaitable<BatchFile> {
-    const wanted = slice.offset + slice.bytes + FRONT_BYTES;
-    if (wanted > SMALL_BYTES) return BatchFile.#stated(fs, fd, slice);
-    const start = Buffer.allocUnsafe(wanted);
-    try {
-      const read = fs.read(fd, start, 0);
-      if (typeof read !== "number") {
-        return read.then(
-          (count) => BatchFile.#small(fs, fd, start.subarray(0, count), slice),
-          () => BatchFile.#stated(fs, fd, slice),
-        );
-      }
-      return BatchFile.#small(fs, fd, start.subarray(0, read), slice);
-    } catch {
-      // A directory, say.
-      return BatchFile.#stated(fs, fd, slice);
-    }
-  }
-
-  /** @param bytes  what a read got; whatever is not just as it should be is looked at as a whole. */
-  static #small(fs: FileSystem, fd: number, bytes: Buffer, slice: Slice): Awaitable<BatchFile> {
-    let file: BatchFile;
-    try {
-      const { header, bodyOffset } = parse(bytes, slice, bytes.length);
-      if (header.length !== bytes.length - bodyOffset) return BatchFile.#stated(fs, fd, slice);
-      file = new BatchFile(fs, undefined, header, bodyOffset);
-      file.#body = bytes.subarray(bodyOffset);
-      if (checksumOf(file.#body) !== header.checksum) return BatchFile.#stated(fs, fd, slice);
-      file.checkSlice(slice);
-    } catch {
-      return BatchFile.#stated(fs, fd, slice);
-    }
-    return chain(closeQuietly(fs, fd), () => file);
-  }
-
-  static async #stated(fs: FileSystem, fd: number, slice: Slice): Promise<BatchFile> {
-    try {
-      const { kind, bytes } = await fs.stat(fd);
-      if (kind !== "file") throw new ForeignError(`a ${kind}, not a file`);
-      const file = await BatchFile.#read(fs, fd, bytes, slice);
-      file.checkSlice(slice);
-      return file;
-    } catch (error) {
-      await closeQuietly(fs, fd);
-      throw error;
-    }
-  }
-
-  static async #read(
-    fs: FileSystem,
-    fd: number,
-    fileBytes: number,
-    slice: Slice,
-  ): Promise<BatchFile> {
-    const isSmall = fileBytes <= IN_MEMORY_BYTES;
-    const start = Buffer.allocUnsafe(Math.min(fileBytes, isSmall ? fileBytes : HEADER_BYTES));
-    const count = await readAll(fs, fd, start, 0);
-    const { header, bodyOffset } = parse(start.subarray(0, count), slice, fileBytes);
-    const expected = bodyOffset + header.length;
-    if (fileBytes !== expected) {
-      throw new DamagedError(`${fileBytes} bytes, and not the ${expected} that were written`);
-    }
-    const file = new BatchFile(fs, fd, header, bodyOffset);
-    const checksum = new Checksum();
-    if (isSmall) checksum.update((file.#body = start.subarray(bodyOffset)));
-    else for await (const block of file.read(0, header.length)) checksum.update(block);
-    if (checksum.digest() !== header.checksum) {
-      throw new DamagedError("the checksum of the body does not match");
-    }
-    return file;
+    this.#body = body;
+    this.#giveBack = giveBack;
   }
 
   /** @throws DamagedError  where the name of the slice says what the batch does not hold. */
@@ -177,9 +85,10 @@ export class BatchFile {
   close(): Awaitable<void> {
     if (--this.#users > 0) return;
     this.#body = undefined;
+    this.#giveBack?.();
     const fd = this.#fd;
     this.#fd = undefined;
-    if (fd !== undefined) return closeQuietly(this.#fs, fd);
+    if (fd !== undefined) return closeQuietly(this.#fs, fd, this.header.length);
   }
 
   /** Bytes [offset, offset + bytes) of the body, in blocks. */
@@ -260,26 +169,4 @@ export class BatchFile {
     }
     throw new DamagedError("a line has no end");
   }
-}
-
-function notOpened(error: unknown): never {
-  if (isErrno(error, "ELOOP")) throw new ForeignError("a symbolic link");
-  if (isErrno(error, "ENXIO")) throw new ForeignError("a socket or a device");
-  throw error;
-}
-
-/** @throws DamagedError */
-function parse(start: Buffer, slice: Slice, fileBytes: number): ParsedHeader {
-  const parsed =
-    slice.checksum === undefined
-      ? parseHeader(start)
-      : { header: headerOfRaw(slice, slice.checksum, fileBytes), bodyOffset: 0 };
-  if (parsed.header.id !== slice.batch) throw new DamagedError(`it is batch ${parsed.header.id}`);
-  return parsed;
-}
-
-function headerOfRaw(slice: Slice, checksum: string, length: number): BatchHeader {
-  const framing: Framing = "whole";
-  const { batch: id } = slice;
-  return { id, timeMs: timeOfId(id), count: 1, framing, length, headers: {}, checksum };
 }

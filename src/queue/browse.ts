@@ -6,7 +6,8 @@ import type { Headers } from "../message/batch.ts";
 import { timeOfId } from "../message/id.ts";
 import { isExpired, isScheduled, parseHeldName } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { BatchFile, ForeignError } from "./batch-file.ts";
+import type { BatchFile } from "./batch-file.ts";
+import { ForeignError, openBatch } from "./open-batch.ts";
 import type { Buckets } from "./buckets.ts";
 import { parseLeaseName } from "./lease.ts";
 import type { LeaseName } from "./lease.ts";
@@ -85,7 +86,7 @@ export async function* look(
   const { slice, path, state } = found;
   let file: BatchFile;
   try {
-    file = await BatchFile.open(room.fs, path, slice);
+    file = await openBatch(room.fs, path, slice);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return;
     if (!(error instanceof DamagedError) && !(error instanceof ForeignError)) throw error;

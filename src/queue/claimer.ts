@@ -16,13 +16,18 @@ import { formatSlice, isExpired } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { setAside } from "./aside.ts";
 import type { Warn } from "./aside.ts";
-import { BatchFile, ForeignError } from "./batch-file.ts";
+import type { BatchFile } from "./batch-file.ts";
+import { ForeignError, openBatch } from "./open-batch.ts";
 import type { Buckets } from "./buckets.ts";
-import { bury } from "./dead-letters.ts";
+import { expire } from "./expire.ts";
 import { Held } from "./held.ts";
 import type { Lease } from "./lease.ts";
+import type { Memory } from "./memory.ts";
 import type { Room } from "./room.ts";
 import type { Candidate, Scanner } from "./scan.ts";
+
+/** Batches that may be on their way out at once. */
+const CLOSING = 2;
 
 export interface Claim {
   readonly held: Held;
@@ -41,8 +46,14 @@ export class Claimer {
   readonly #warn: Warn;
   /** The batch that was read last: its other slices are often next. */
   #last: BatchFile | undefined;
+  /** One that was read before anybody has claimed it. */
+  #ahead: BatchFile | undefined;
+  readonly #closing: Promise<void>[] = [];
 
-  constructor(room: Room, buckets: Buckets, scanner: Scanner, warn: Warn) {
+  readonly #memory: Memory | undefined;
+
+  constructor(room: Room, buckets: Buckets, scanner: Scanner, warn: Warn, memory?: Memory) {
+    this.#memory = memory;
     this.#room = room;
     this.#buckets = buckets;
     this.#scanner = scanner;
@@ -95,9 +106,48 @@ export class Claimer {
     );
   }
 
+  /**
+   * Reads and checks what is likely to be claimed next, while the caller is busy with what it has.
+   *
+   * It stays where it is: anybody may claim it, and if this process dies no attempt is counted. What
+   * was read holds for whoever claims it, since a batch never changes.
+   */
+  async readAhead(): Promise<void> {
+    try {
+      const nowMs = await this.#room.now();
+      const candidate = await this.#scanner.next(nowMs);
+      if (candidate === undefined) return;
+      this.#scanner.putBack(candidate);
+      const { slice } = candidate;
+      const isRead = [this.#last, this.#ahead].some((file) => file?.header.id === slice.batch);
+      if (isRead || isExpired(slice, nowMs)) return;
+      const path = this.#pathOf(candidate);
+      const file = await openBatch(this.#room.fs, path, slice, this.#memory);
+      await this.#release(this.#ahead);
+      this.#ahead = file;
+    } catch (error) {
+      // It is gone; or whoever claims it finds out the same, and says so.
+      const isKnown = error instanceof DamagedError || error instanceof ForeignError;
+      if (!isKnown && !isOfSystem(error)) throw error;
+    }
+  }
+
   async close(): Promise<void> {
-    await this.#last?.close();
+    await this.#release(this.#last);
+    await this.#release(this.#ahead);
     this.#last = undefined;
+    this.#ahead = undefined;
+    await Promise.all(this.#closing.splice(0));
+  }
+
+  /** Lets go of a batch. If that frees it, it takes a while, and nothing depends on it. */
+  #release(file: BatchFile | undefined): Awaitable<void> {
+    const closing = file?.close();
+    if (!(closing instanceof Promise)) return;
+    // It is awaited later; until then nobody else would see it fail.
+    closing.catch(() => {});
+    this.#closing.push(closing);
+    if (this.#closing.length > CLOSING) return this.#closing.shift();
   }
 
   #pathOf({ bucket, name }: Candidate): string {
@@ -135,7 +185,7 @@ export class Claimer {
         this.#last.checkSlice(slice);
         return this.#last.share();
       }
-      const file = BatchFile.open(this.#room.fs, held.path, slice);
+      const file = this.#fileOf(held, slice);
       if (!(file instanceof Promise)) return this.#keep(file);
       return file.then(
         (opened) => this.#keep(opened),
@@ -146,11 +196,22 @@ export class Claimer {
     }
   }
 
+  /** Checked already where it was read ahead, which is not to say that this slice of it is right. */
+  #fileOf(held: Held, slice: Slice): Awaitable<BatchFile> {
+    const ahead = this.#ahead;
+    if (ahead?.header.id !== slice.batch) {
+      return openBatch(this.#room.fs, held.path, slice, this.#memory);
+    }
+    ahead.checkSlice(slice);
+    this.#ahead = undefined;
+    return ahead;
+  }
+
   #keep(file: BatchFile): Awaitable<BatchFile> {
     const last = this.#last;
     this.#last = file;
     file.share();
-    return chain(last?.close(), () => file);
+    return chain(this.#release(last), () => file);
   }
 
   async #notOpened(held: Held, error: unknown): Promise<undefined> {
@@ -222,22 +283,6 @@ async function isThere(room: Room, path: string): Promise<boolean> {
     await room.fs.lstat(path);
     return true;
   } catch {
-    return false;
-  }
-}
-
-/** What becomes of a slice whose time to live is over: as the queue is set. True where it went. */
-export async function expire(room: Room, path: string, slice: Slice, warn: Warn): Promise<boolean> {
-  const { expired } = await room.settings();
-  if (expired === "dead") return bury(room, path, slice, { reason: "expired" });
-  try {
-    await room.fs.unlink(path);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
-    const isFile = isErrno(error, "EPERM") && (await room.fs.lstat(path)).kind === "file";
-    if (isFile || !isErrno(error, "EISDIR", "EPERM")) throw error;
-    await setAside(room, path, "a directory, not a file", warn);
     return false;
   }
 }

@@ -15,6 +15,7 @@ import { Claimer } from "./claimer.ts";
 import type { Claim } from "./claimer.ts";
 import { Lease, parseLeaseName } from "./lease.ts";
 import type { LeaseStyle } from "./lease.ts";
+import { Memory } from "./memory.ts";
 import { Message } from "./message.ts";
 import type { Place } from "./message.ts";
 import type { Room } from "./room.ts";
@@ -34,6 +35,8 @@ export interface ConsumerOptions {
   readonly leaseMs?: number;
   /** Told of damaged and foreign files that were met, one line each. */
   readonly warn?: Warn;
+  /** Nothing is kept of a message once its claim is closed, so that memory can be used again. */
+  readonly isTransient?: boolean;
   /** Period of the poll where the file system carries no events, in ms. */
   readonly pollMs?: number;
 }
@@ -56,7 +59,8 @@ export class Consumer {
     this.#options = options;
     const warn = options.warn ?? (() => {});
     this.#scanner = new Scanner(room, buckets);
-    this.#claimer = new Claimer(room, buckets, this.#scanner, warn);
+    const memory = options.isTransient ? new Memory() : undefined;
+    this.#claimer = new Claimer(room, buckets, this.#scanner, warn, memory);
     this.#chores = new Chores(room, buckets, warn);
   }
 
@@ -130,6 +134,11 @@ export class Consumer {
       this.#lease = await Lease.open(this.#room, this.#options.leaseMs ?? leaseMs, this.#style);
     }
     return this.#claimer.claim(this.#lease, want);
+  }
+
+  /** Reads what is likely to be next, and claims nothing; for who is busy with what it has claimed. */
+  async readAhead(): Promise<void> {
+    await this.#turns.take(() => this.#claimer.readAhead());
   }
 
   #nowMs(): number {

@@ -22,7 +22,7 @@ import { setAside } from "./aside.ts";
 import type { Warn } from "./aside.ts";
 import { parseBucket } from "./buckets.ts";
 import type { Buckets } from "./buckets.ts";
-import { expire } from "./claimer.ts";
+import { expire } from "./expire.ts";
 import { finishOrDrop, forgetKeys, isKeyed } from "./dedup.ts";
 import { adoptDropped } from "./drop-box.ts";
 import type { Delivery } from "./intake.ts";

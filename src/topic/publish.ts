@@ -9,7 +9,7 @@ import { isErrno, SpoolError } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import type { Slice } from "../message/slice.ts";
 import { setAside } from "../queue/aside.ts";
-import { ForeignError } from "../queue/batch-file.ts";
+import { ForeignError } from "../queue/open-batch.ts";
 import type { Draft } from "../queue/draft.ts";
 import type { Intake, Limits, Sync } from "../queue/intake.ts";
 import type { Audience, Subscriber } from "./audience.ts";

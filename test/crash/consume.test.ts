@@ -30,6 +30,22 @@ const nackMost: Act = async ({ queue }, told) => {
   }
 };
 
+/** Takes whole claims, and reads what is next before it acks, as the command `consume` does. */
+const copyAll: Act = async ({ queue }, told) => {
+  const consumer = queue.consumer("brief", { isTransient: true });
+  for (let claim; (claim = await consumer.claim(9)) !== undefined;) {
+    const { held, file } = claim;
+    const { count, offset, bytes } = held.slice!;
+    const lines = (await file.buffer(offset, bytes)).toString();
+    await consumer.readAhead();
+    await told.to("nowhere", lines.trimEnd().split("\n"), async () =>
+      held.ack(count, offset + bytes),
+    );
+    await file.close();
+  }
+  await consumer.close();
+};
+
 /** Calls to die at, for ack, split and nack. */
 const CAREFUL: Readonly<Record<string, readonly [number, number][]>> = {
   ZFS: [
@@ -52,6 +68,11 @@ describe("a consumer that dies at any call", () => {
 
   test("acks each of many messages in one file for good or gets it again", async ({ dir }) => {
     expect(await everyCrash(dir, { before: five, life: ackAll })).toEqual([46, 46]);
+  });
+
+  test("acks claims for good or gets them again, and reads ahead", async ({ dir }) => {
+    const before = putMany(FIVE, { batchMessages: 2 });
+    expect(await everyCrash(dir, { before, life: copyAll })).toEqual([37, 37]);
   });
 
   test("acks each of one claim for good or gets it again", async ({ dir }) => {

@@ -176,9 +176,9 @@ export const LEASES: readonly Mutation[] = [
   },
   {
     name: "consumer never looks for the dead",
-    file: "queue/consumer.ts",
-    find: "const { messages } = await this.#reclaimer.run(this.#lease?.name);",
-    replace: "const messages = this.#lease === undefined ? 0 : 0;",
+    file: "queue/chores.ts",
+    find: "const { messages } = await this.#reclaimer.run(mine);",
+    replace: "const messages = mine === undefined ? 0 : 0;",
     breaks: "What a dead consumer held waits for a sweep.",
   },
 ];

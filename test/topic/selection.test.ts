@@ -6,7 +6,7 @@ import type { Headers } from "../../src/message/batch.ts";
 import { parseFilter } from "../../src/message/filter.ts";
 import { covers } from "../../src/message/slice.ts";
 import type { Slice } from "../../src/message/slice.ts";
-import { BatchFile } from "../../src/queue/batch-file.ts";
+import { openBatch } from "../../src/queue/open-batch.ts";
 import { Draft } from "../../src/queue/draft.ts";
 import { encodeRecord } from "../../src/message/batch.ts";
 import { readContents, select } from "../../src/topic/selection.ts";
@@ -32,7 +32,7 @@ async function batchOf(
 
 /** What a consumer finds in a part of a batch. */
 async function read({ disk }: Topics, path: string, part: Slice): Promise<One[]> {
-  const file = await BatchFile.open(disk, path, part);
+  const file = await openBatch(disk, path, part);
   const found: One[] = [];
   const end = part.offset + part.bytes;
   let at = part.offset;
