@@ -255,6 +255,24 @@ describe("a takeover of a split half done", () => {
   });
 });
 
+describe("a takeover of what a repeated call has linked anew", () => {
+  test("after it was fenced: it comes once, and the takeover ends", async ({ dir, queue }) => {
+    const { directory, P } = await halfSplit(queue);
+    let fences = 0;
+    const reaper = await queueOf(dir, (name, path) => {
+      if (name !== "list" || path !== directory || !readdirSync(path).includes(`~${P}`)) return;
+      // A takeover that does not end would have this test killed, and say nothing.
+      if (fences++ > 9) throw new Error("it does not end");
+      if (fences === 1) linkSync(`${path}/~${P}`, `${path}/${P}`);
+    });
+    await reaper.sweep();
+    expect(fences).toBeGreaterThan(0);
+    expect(await drain(queue)).toEqual(["a", "b", "c"]);
+    expect(readdirSync(queue.room.layout.reclaim)).toEqual([]);
+    expect(readdirSync(queue.room.layout.aside)).toEqual([]);
+  });
+});
+
 describe("a lease", () => {
   test("that holds something when its consumer ends: it lasts", async ({ dir, queue }) => {
     await queue.put("x");
