@@ -69,7 +69,7 @@ try {
   } as unknown as NodeModule;
   const source = readFileSync(filename);
   // The build leaves only ASCII in there.
-  const script = new Script(source.latin1Slice(), { filename, cachedData: codeOf(source) });
+  const script = new Script(source.toString("latin1"), { filename, cachedData: codeOf(source) });
   (script.runInThisContext() as Core)(exported, require, start);
 } catch (error) {
   fail(error);

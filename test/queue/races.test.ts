@@ -19,7 +19,7 @@ import { extendByReceipt, settleByReceipt } from "../../src/queue/settle.ts";
 import { openSpool } from "../../src/spool.ts";
 import type { OpenOptions } from "../../src/spool.ts";
 import { test } from "../helpers/fixtures.ts";
-import { AheadClock, EXT4, hooked, NFS } from "../helpers/hooked.ts";
+import { AheadClock, EXT4, fullAtClose, hooked, NFS } from "../helpers/hooked.ts";
 import type { Hook } from "../helpers/hooked.ts";
 import { bytesOf, textOf } from "../helpers/model-jobs.ts";
 
@@ -89,6 +89,21 @@ describe("a put with a key", () => {
     expect(await writer.put("x", { dedupKey: "k" })).toEqual({ id: first, duplicate: true });
     expect(await queue.put("y", { dedupKey: "k" })).toEqual({ id: first, duplicate: true });
     expect(await drain(queue)).toEqual(["rival"]);
+  });
+});
+
+describe("a put with a key that syncs nothing", () => {
+  test("whose bytes are refused as it is closed: it fails, and its key is not taken", async ({
+    dir,
+    queue,
+  }) => {
+    await queue.create();
+    const writer = await queueOf(dir, fullAtClose(), { type: NFS });
+    const once = { sync: "none", dedupKey: "k" } as const;
+    await expect(writer.put("x", once)).rejects.toMatchObject({ code: "DISK_FULL" });
+    expect(await queue.put("y", once)).toMatchObject({ duplicate: false });
+    expect(await drain(queue)).toEqual(["y"]);
+    expect(readdirSync(queue.room.layout.tmp)).toEqual([]);
   });
 });
 
