@@ -67,9 +67,10 @@ export async function commitOnce(
   const epochs = `${startMs}.${startMs + windowMs}`;
   const keyed = site.draft(`k${hash}.${epochs}.${formatSlice(slice)}.`);
   try {
-    if (sync === "disk") await fs.sync(draft.fd);
-    if (!(await renameOnce(site.disk, draft.path, keyed))) throw removed(site);
     const { inode } = await fs.stat(draft.fd);
+    if (sync === "disk") await fs.sync(draft.fd);
+    else await draft.close();
+    if (!(await renameOnce(site.disk, draft.path, keyed))) throw removed(site);
     let winner: string | undefined;
     // Whoever looked at a rival that gave way meanwhile looks again.
     while (winner === undefined) winner = await finish(delivery, keyed, inode, sync);

@@ -74,6 +74,7 @@ export class Draft {
   #bodyBytes = 0;
   #headers: Headers = {};
   #parts: (() => readonly Part[]) | undefined;
+  #isClosed = false;
 
   private constructor(site: Site, path: string, fd: number, block?: Buffer) {
     this.#site = site;
@@ -211,16 +212,25 @@ export class Draft {
     };
   }
 
-  /** Gives it up: nothing is left of it. */
+  /**
+   * For who syncs nothing, before anybody can see it: close(2) may be the first to say that its bytes were
+   * lost, as ENOSPC or EDQUOT of a server. The descriptor is gone in any case.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#site.fs.close(this.#fd);
+  }
+
+  /** Gives it up: nothing is left of it. What it was renamed to meanwhile stays. */
   async discard(): Promise<void> {
-    await discardFile(this.#site, this.#path, this.#fd);
+    await discardFile(this.#site, this.#path, this.#isClosed ? undefined : this.#fd);
   }
 }
 
 /** Best effort: what stays is for the sweeper, and what the caller has to tell is another matter. */
-async function discardFile({ fs }: Site, path: string, fd: number): Promise<void> {
+async function discardFile({ fs }: Site, path: string, fd: number | undefined): Promise<void> {
   await quietly(() => fs.unlink(path));
-  await closeQuietly(fs, fd);
+  if (fd !== undefined) await closeQuietly(fs, fd);
 }
 
 /** Does a part of writing the draft; where that fails nothing is left of the draft. */

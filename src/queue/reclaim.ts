@@ -182,8 +182,10 @@ export class Reclaimer {
         const slice = parseHeldName(name);
         if (slice === undefined || name.startsWith(FENCE)) continue;
         // What a fenced slice covers is a link half done. Others are fenced, the widest first, so
-        // that none is dropped before what covers it can no longer leave.
-        const isCovered = [...slices.values()].some((other) => covers(other, slice));
+        // that none is dropped before what covers it can no longer leave. One that is fenced already
+        // was linked anew, by a call whose reply was lost: a rename onto itself would do nothing.
+        const isCovered =
+          slices.has(FENCE + name) || [...slices.values()].some((other) => covers(other, slice));
         const isWidest = !names.some((other) => isCoveredBy(other, slice));
         const path = `${directory}/${name}`;
         if (isCovered) await ignore(() => fs.unlink(path), "ENOENT");

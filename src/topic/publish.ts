@@ -111,9 +111,9 @@ export class TopicIntake implements Intake {
 
   async commit(draft: Draft, slice: Slice, sync: Sync): Promise<void> {
     const { fs } = this.site;
-    const synced = sync === "disk" ? syncOf(this.site, draft) : Promise.resolve();
+    const written = sync === "disk" ? syncOf(this.site, draft) : draft.close();
     try {
-      await this.#inTurn(synced, () => this.#publish(draft, slice, sync));
+      await this.#inTurn(written, () => this.#publish(draft, slice, sync));
       if (sync === "disk" && this.site.disk.kind.oneSync) await fs.sync(draft.fd);
     } finally {
       await draft.discard();

@@ -19,7 +19,7 @@ import { extendByReceipt, settleByReceipt } from "../../src/queue/settle.ts";
 import { openSpool } from "../../src/spool.ts";
 import type { OpenOptions } from "../../src/spool.ts";
 import { test } from "../helpers/fixtures.ts";
-import { AheadClock, EXT4, hooked, NFS } from "../helpers/hooked.ts";
+import { AheadClock, EXT4, fullAtClose, hooked, NFS } from "../helpers/hooked.ts";
 import type { Hook } from "../helpers/hooked.ts";
 import { bytesOf, textOf } from "../helpers/model-jobs.ts";
 
@@ -89,6 +89,21 @@ describe("a put with a key", () => {
     expect(await writer.put("x", { dedupKey: "k" })).toEqual({ id: first, duplicate: true });
     expect(await queue.put("y", { dedupKey: "k" })).toEqual({ id: first, duplicate: true });
     expect(await drain(queue)).toEqual(["rival"]);
+  });
+});
+
+describe("a put with a key that syncs nothing", () => {
+  test("whose bytes are refused as it is closed: it fails, and its key is not taken", async ({
+    dir,
+    queue,
+  }) => {
+    await queue.create();
+    const writer = await queueOf(dir, fullAtClose(), { type: NFS });
+    const once = { sync: "none", dedupKey: "k" } as const;
+    await expect(writer.put("x", once)).rejects.toMatchObject({ code: "DISK_FULL" });
+    expect(await queue.put("y", once)).toMatchObject({ duplicate: false });
+    expect(await drain(queue)).toEqual(["y"]);
+    expect(readdirSync(queue.room.layout.tmp)).toEqual([]);
   });
 });
 
@@ -252,6 +267,24 @@ describe("a takeover of a split half done", () => {
     await reaper.sweep();
     expect(listings).toBeGreaterThan(3);
     expect(await drain(queue)).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("a takeover of what a repeated call has linked anew", () => {
+  test("after it was fenced: it comes once, and the takeover ends", async ({ dir, queue }) => {
+    const { directory, P } = await halfSplit(queue);
+    let fences = 0;
+    const reaper = await queueOf(dir, (name, path) => {
+      if (name !== "list" || path !== directory || !readdirSync(path).includes(`~${P}`)) return;
+      // A takeover that does not end would have this test killed, and say nothing.
+      if (fences++ > 9) throw new Error("it does not end");
+      if (fences === 1) linkSync(`${path}/~${P}`, `${path}/${P}`);
+    });
+    await reaper.sweep();
+    expect(fences).toBeGreaterThan(0);
+    expect(await drain(queue)).toEqual(["a", "b", "c"]);
+    expect(readdirSync(queue.room.layout.reclaim)).toEqual([]);
+    expect(readdirSync(queue.room.layout.aside)).toEqual([]);
   });
 });
 
