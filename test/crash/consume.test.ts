@@ -33,14 +33,14 @@ const nackMost: Act = async ({ queue }, told) => {
 /** Calls to die at, for ack, split and nack. */
 const CAREFUL: Readonly<Record<string, readonly [number, number][]>> = {
   ZFS: [
-    [60, 60],
-    [36, 36],
-    [53, 53],
+    [66, 66],
+    [39, 39],
+    [62, 62],
   ],
   NFS: [
-    [63, 63],
-    [37, 37],
-    [53, 53],
+    [69, 69],
+    [40, 40],
+    [62, 62],
   ],
 };
 
