@@ -108,6 +108,8 @@ async function finish(
   const [, hash = "", current = "", next = "", sliceName = ""] = match ?? [];
   const slice = parseSlice(sliceName);
   if (slice === undefined) throw new SpoolError("IO", `${keyed}: not a name of ours`);
+  // A power cut must not leave the markers without their batch.
+  if (sync === "disk" && !site.disk.kind.oneSync) await syncDirectory(site.fs, layout.tmp);
   for (const epoch of [current, next]) {
     const directory = `${layout.dedup}/${epoch}`;
     const rival = await mark(site, keyed, inode, directory, hash);

@@ -42,6 +42,8 @@ export class Held {
   #path = "";
   /** It was linked from a whole, which may still be at its old name after a power cut. */
   #isUnsure: boolean;
+  /** After a power cut it is in the lease, and not where it was claimed. */
+  #isClaimSafe = false;
 
   /**
    * @param lease     the path of the lease's directory.
@@ -215,6 +217,9 @@ export class Held {
   async #link(slice: Slice, part: Slice): Promise<void> {
     const { disk } = this.#room;
     try {
+      // A link may outlast a power cut without the claim of what it was made of.
+      this.#isUnsure ||= !this.#isClaimSafe;
+      await this.secure();
       await linkOrCopy(disk, this.#pathOf(slice), this.#pathOf(part), this.#room.draft());
       this.#isUnsure = true;
       await this.secure();
@@ -235,6 +240,7 @@ export class Held {
     if (disk.kind.oneSync || !this.#isUnsure) return;
     if (!(await ignore(() => syncDirectory(fs, this.#lease), "ENOENT"))) throw this.#lostNow();
     this.#isUnsure = false;
+    this.#isClaimSafe = true;
   }
 
   async #place(slice: Slice, as: Slice, bucket?: string): Promise<void> {

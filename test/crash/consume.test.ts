@@ -49,14 +49,14 @@ const copyAll: Act = async ({ queue }, told) => {
 /** Calls to die at, for ack, split and nack. */
 const CAREFUL: Readonly<Record<string, readonly [number, number][]>> = {
   ZFS: [
-    [59, 59],
-    [35, 35],
-    [51, 51],
+    [65, 65],
+    [38, 38],
+    [60, 60],
   ],
   NFS: [
-    [62, 62],
-    [36, 36],
-    [51, 51],
+    [68, 68],
+    [39, 39],
+    [60, 60],
   ],
 };
 

@@ -153,6 +153,24 @@ describe("who has slept past its lease, on a shared disk", () => {
   });
 });
 
+describe("who splits on a shared disk", () => {
+  test("and its link's reply gets lost: it has what it wanted", async ({ dir, queue }) => {
+    await queue.create();
+    await queue.putMany().run(bytesOf("a\nb\n"));
+    const splitter = await queueOf(
+      dir,
+      (name, path, to) => {
+        if (name === "link" && to.includes("/leases/")) linkSync(path, to);
+      },
+      { type: NFS },
+    );
+    const { message } = await claimOne(splitter);
+    expect(await textOf(message)).toBe("a");
+    expect(await drain(queue)).toEqual(["b"]);
+    await message.ack();
+  });
+});
+
 describe("a reason", () => {
   test("that is there before its letter: a sweep leaves it", async ({ dir, queue }) => {
     await queue.put("x");
