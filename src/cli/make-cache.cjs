@@ -21,6 +21,7 @@ async function warmUp(main) {
     ["take", "jobs", "--lease", "1m"],
     ["take", "jobs"],
     ["take", "none"],
+    ["status"],
   ];
   for (const call of calls) await main(call, env);
   writeFileSync(`${dist}/core.cache`, script.createCachedData());

@@ -129,6 +129,6 @@ function toStat(stats: fs.Stats): FileStat {
   if (stats.isFile()) kind = "file";
   else if (stats.isDirectory()) kind = "directory";
   else if (stats.isSymbolicLink()) kind = "symlink";
-  const { size: bytes, mtimeMs, ino: inode, nlink: links } = stats;
-  return { kind, bytes, mtimeMs, inode, links };
+  const { size: bytes, mtimeMs, ctimeMs, ino: inode, nlink: links } = stats;
+  return { kind, bytes, mtimeMs, ctimeMs, inode, links };
 }
