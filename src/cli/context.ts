@@ -57,7 +57,7 @@ export class Context {
   /** Opens the spool; makes it only for a command that adds something. */
   open(options: GlobalOptions, how: { create?: boolean; blocking?: boolean } = {}): Promise<Spool> {
     const { create = false, blocking = true } = how;
-    return openSpool({ dir: this.dirOf(options), create, blocking });
+    return openSpool({ dir: this.dirOf(options), create, blocking, cacheDir: this.cacheDir });
   }
 
   outputOf(options: GlobalOptions): Output {

@@ -80,7 +80,10 @@ function clear(directory: string, written: string): void {
     .map((name) => ({ path: `${directory}/${name}`, name }));
   const drafts = files.filter(({ name }) => DRAFT.test(name));
   if (drafts.length === 0 && files.length < FILES) return;
-  const dated = files.map((file) => ({ ...file, ageMs: Date.now() - fs.lstatSync(file.path).mtimeMs }));
+  const dated = files.map((file) => ({
+    ...file,
+    ageMs: Date.now() - fs.lstatSync(file.path).mtimeMs,
+  }));
   const old = dated
     .filter(({ name }) => !DRAFT.test(name))
     .toSorted((a, b) => a.ageMs - b.ageMs)

@@ -11,21 +11,24 @@
  * added up; and so they can be written to a file as they are.
  */
 import type { FileStat } from "../disk/file-system.ts";
-import type { Count, Sum, Tally, Total } from "./tally.ts";
+import type { Count, Total } from "./tally.ts";
 
 /** Which state of a directory was read. */
 export type Stamp = Pick<FileStat, "inode" | "mtimeMs" | "ctimeMs">;
 
-/** inode, mtime, ctime; from, until, next due; and three numbers for each of the four tallies. */
-export const ROW = 18;
+/** Numbers of a row: the state, when the count is true, what it says. */
+export const ROW = 14;
 
-/** Of a state, where it stands in a row. */
+/** Where they stand in a row; the inode comes first. */
 const MTIME = 1;
 const CTIME = 2;
 const FROM = 3;
 const UNTIL = 4;
 const NEXT_DUE = 5;
-const TALLIES = 6;
+const READY = 6;
+const SCHEDULED = 9;
+const RETRYING = 11;
+const EXPIRED = 13;
 
 export class CountTable {
   /** Of the directories, sorted. They stay what they are, so an index means one directory for good. */
@@ -68,26 +71,22 @@ export class CountTable {
   /** @param stat  undefined where the directory may have changed unseen: then the count is for once. */
   set(index: number, stat: Stamp | undefined, count: Count): void {
     const { ready, scheduled, retrying, expired, fromMs, untilMs, nextDueMs } = count;
-    const rows = this.rows;
     const at = ROW * index;
     const { inode, mtimeMs, ctimeMs } = stat ?? { inode: 0, mtimeMs: 0, ctimeMs: 0 };
-    rows.set([inode, mtimeMs, ctimeMs, fromMs, untilMs, nextDueMs], at);
-    const tallies: readonly Tally[] = [ready, scheduled, retrying, expired];
-    for (const [number, { messages, bytes, oldestMs }] of tallies.entries()) {
-      rows.set([messages, bytes, oldestMs], at + TALLIES + 3 * number);
-    }
+    this.rows.set([inode, mtimeMs, ctimeMs, fromMs, untilMs, nextDueMs], at);
+    this.rows.set([ready.messages, ready.bytes, ready.oldestMs], at + READY);
+    this.rows.set([scheduled.messages, scheduled.bytes], at + SCHEDULED);
+    this.rows.set([retrying.messages, retrying.oldestMs], at + RETRYING);
+    this.rows.set([expired.messages], at + EXPIRED);
   }
 
   addTo(total: Total, index: number): void {
+    const { rows } = this;
     const at = ROW * index;
-    this.#addTally(total.ready, at + TALLIES);
-    this.#addTally(total.scheduled, at + TALLIES + 3);
-    this.#addTally(total.retrying, at + TALLIES + 6);
-    this.#addTally(total.expired, at + TALLIES + 9);
-    total.nextDueMs = Math.min(total.nextDueMs, this.rows[at + NEXT_DUE]!);
-  }
-
-  #addTally(sum: Sum, at: number): void {
-    sum.add(this.rows[at]!, this.rows[at + 1]!, this.rows[at + 2]!);
+    total.ready.add(rows[at + READY]!, rows[at + READY + 1]!, rows[at + READY + 2]);
+    total.scheduled.add(rows[at + SCHEDULED]!, rows[at + SCHEDULED + 1]!);
+    total.retrying.add(rows[at + RETRYING]!, 0, rows[at + RETRYING + 1]);
+    total.expired.add(rows[at + EXPIRED]!, 0);
+    total.nextDueMs = Math.min(total.nextDueMs, rows[at + NEXT_DUE]!);
   }
 }

@@ -2,8 +2,8 @@
  * Counting what is in a queue, from names alone.
  *
  * What was counted of a directory is used again while the directory has not changed (count-table.ts),
- * so a second look costs a call for each directory and not one for each name. Who wants that of
- * another process, too, takes what is `known` and gives it to the next one.
+ * so a second look costs a call for each directory and not one for each name; the same for a first one,
+ * where another process has left its counts (count-cache.ts).
  *
  * On a shared file system lstat may answer with what it knew a minute ago. Opening a directory asks
  * the server, on NFS at least (nfs(5), close-to-open): so it is done there, and ticks are taken for long.
@@ -24,6 +24,9 @@ import type { Count, Tally, Waiting } from "./tally.ts";
 
 /** On a shared disk a directory that changed less than this before it was listed may change unseen, in ms. */
 const SHARED_TICK_MS = 3000;
+
+/** So many directories that have not changed are looked at in between. */
+const BREATH_DIRECTORIES = 16;
 
 /** A directory of directories, each with a count. */
 export interface KnownTree {
@@ -63,7 +66,7 @@ type Summing = (names: readonly string[], nowMs: number) => Awaitable<Count>;
 export class Inventory {
   readonly #room: Room;
   #known = knowNothing();
-  #listed = 0;
+  #hasAsked = false;
 
   constructor(room: Room) {
     this.#room = room;
@@ -72,16 +75,6 @@ export class Inventory {
   /** What was counted of directories that had been quiet. */
   get known(): KnownQueue {
     return this.#known;
-  }
-
-  /** Takes what another process has counted. */
-  remember(known: KnownQueue): void {
-    this.#known = known;
-  }
-
-  /** How many names were listed here for what is known. */
-  get listed(): number {
-    return this.#listed;
   }
 
   /**
@@ -142,6 +135,14 @@ export class Inventory {
     return this.#countFlat("drop", nowMs, sum, ["ENOENT"]);
   }
 
+  /** Takes what another process has counted, once. */
+  async #ask(): Promise<void> {
+    if (this.#hasAsked) return;
+    this.#hasAsked = true;
+    const { disk, name } = this.#room;
+    if (disk.counts !== undefined) this.#known = (await disk.counts.recall(name)) ?? this.#known;
+  }
+
   /** The directories in a tree, with what is known of them. @param absent  errors that say: none. */
   async #tree(
     tree: Tree,
@@ -150,6 +151,7 @@ export class Inventory {
     absent: readonly string[],
   ): Promise<CountTable> {
     const path = this.#room.layout[tree];
+    await this.#ask();
     try {
       const stat = await this.#stat(path);
       const known = this.#known[tree];
@@ -176,10 +178,16 @@ export class Inventory {
   ): Promise<void> {
     const root = this.#room.layout[tree];
     for (const [index, name] of counts.names.entries()) {
-      const pause = breath?.take();
-      if (pause !== undefined) await pause;
+      if (index % BREATH_DIRECTORIES === 0) await breath?.take();
       try {
-        await this.#countOne(`${root}/${name}`, counts, index, nowMs, sum);
+        const path = `${root}/${name}`;
+        // Before it is listed: what changes meanwhile changes the times, too.
+        let stat = this.#stat(path);
+        // There are many, and most of them are answered at once.
+        if (stat instanceof Promise) stat = await stat;
+        if (!counts.isTrue(index, stat, nowMs)) {
+          await this.#list(path, stat, counts, index, nowMs, sum);
+        }
       } catch (error) {
         // Removed since it was listed; or nothing that holds messages.
         if (isErrno(error, "ENOENT", "ENOTDIR")) continue;
@@ -195,11 +203,16 @@ export class Inventory {
     sum: Summing,
     absent: readonly string[],
   ): Promise<Tally> {
+    await this.#ask();
     const counts = this.#known.flat;
-    const total = new Total();
     const index = FLAT.indexOf(flat);
+    const total = new Total();
+    const path = this.#room.layout[flat];
     try {
-      await this.#countOne(this.#room.layout[flat], counts, index, nowMs, sum);
+      const stat = await this.#stat(path);
+      if (!counts.isTrue(index, stat, nowMs)) {
+        await this.#list(path, stat, counts, index, nowMs, sum);
+      }
       counts.addTo(total, index);
     } catch (error) {
       if (!isErrno(error, ...absent)) throw error;
@@ -207,19 +220,17 @@ export class Inventory {
     return total.ready;
   }
 
-  async #countOne(
+  /** Counts the names in a directory that was in this state before. */
+  async #list(
     path: string,
+    stat: FileStat,
     counts: CountTable,
     index: number,
     nowMs: number,
     sum: Summing,
   ): Promise<void> {
-    // Before it is listed: what changes meanwhile changes the times, too.
-    const stat = await this.#stat(path);
-    if (counts.isTrue(index, stat, nowMs)) return;
     const names = await this.#room.fs.list(path);
-    const count = await sum(names, nowMs);
-    counts.set(index, this.#keepable(stat, nowMs, names), count);
+    counts.set(index, this.#keepable(stat, nowMs, names), await sum(names, nowMs));
   }
 
   #stat(path: string): Awaitable<FileStat> {
@@ -232,7 +243,7 @@ export class Inventory {
     const changedMs = Math.max(stat.mtimeMs, stat.ctimeMs);
     const isOld = !this.#room.disk.kind.shared || changedMs + SHARED_TICK_MS < nowMs;
     if (!isOld || !isQuietAt(nowMs, changedMs)) return undefined;
-    this.#listed += names.length;
+    this.#room.disk.counts?.cost(names.length);
     return stat;
   }
 }

@@ -17,10 +17,10 @@ export interface Tally {
 
 export interface Waiting {
   readonly ready: Tally;
-  readonly scheduled: Tally;
+  readonly scheduled: Omit<Tally, "oldestMs">;
   /** Those of the scheduled that were tried before, and wait for a retry. */
-  readonly retrying: Tally;
-  readonly expired: Tally;
+  readonly retrying: Omit<Tally, "bytes">;
+  readonly expired: Pick<Tally, "messages">;
   /** The time at which the next scheduled message is due; Infinity where there is none. */
   readonly nextDueMs: number;
 }
@@ -39,7 +39,7 @@ export class Sum implements Tally {
   bytes = 0;
   oldestMs = Number.POSITIVE_INFINITY;
 
-  add(messages: number, bytes: number, oldestMs: number): void {
+  add(messages: number, bytes: number, oldestMs = Number.POSITIVE_INFINITY): void {
     this.messages += messages;
     this.bytes += bytes;
     if (oldestMs < this.oldestMs) this.oldestMs = oldestMs;
@@ -68,8 +68,7 @@ class SliceSum {
   }
 
   get tally(): Tally {
-    const oldestMs =
-      this.#oldest === undefined ? Number.POSITIVE_INFINITY : timeOfId(this.#oldest);
+    const oldestMs = this.#oldest === undefined ? Number.POSITIVE_INFINITY : timeOfId(this.#oldest);
     return { messages: this.#messages, bytes: this.#bytes, oldestMs };
   }
 }

@@ -36,12 +36,20 @@ export interface QueueStats {
  * Counts a queue. What was counted of directories that have not changed since is used again, so a
  * program that looks often keeps its `Queue`, or has a StatsReader.
  *
- * @param breath  lets others have a turn in between.
  * @throws NO_QUEUE
  */
-export async function statsOf(queue: Queue, breath?: Breath): Promise<QueueStats> {
+export async function statsOf(queue: Queue): Promise<QueueStats> {
+  await checkThere(queue.room);
+  return countQueue(queue);
+}
+
+/**
+ * The same of a queue that was there a moment ago.
+ *
+ * @param breath  lets others have a turn in between.
+ */
+export async function countQueue(queue: Queue, breath?: Breath): Promise<QueueStats> {
   const { room, inventory } = queue;
-  await checkThere(room);
   const nowMs = await room.nowToLook();
   // In the order in which messages move on: what does so meanwhile is counted twice rather than not at all.
   const waiting = await inventory.count(nowMs, undefined, breath);

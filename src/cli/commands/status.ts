@@ -58,7 +58,7 @@ async function status(context: Context, words: readonly string[], options: Optio
   const names = words.map(parseQueueOrTopic);
   const isNamed = names.length > 0;
   const spool = await context.open(options);
-  const reader = new StatsReader(spool, { cacheDir: context.cacheDir });
+  const reader = new StatsReader(spool);
   if (options.watch === undefined) {
     const stats = await collect(spool, reader, names);
     await context.write(render(context, stats, options, { isNamed, isStream: false }));

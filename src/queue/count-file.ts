@@ -10,12 +10,12 @@
  *
  * Numbers are as this machine has them: where others read it the checksum does not fit. What does
  * not fit in any way is no file: torn, of another version, of another spool. And nothing in here is
- * believed of a directory that has another inode, mtime or ctime by now (queue/count-table.ts).
+ * believed of a directory that has another inode, mtime or ctime by now (count-table.ts).
  */
 import { readCacheFile, writeCacheFile } from "../disk/cache-file.ts";
-import { CountTable, ROW } from "../queue/count-table.ts";
-import { TREES } from "../queue/inventory.ts";
-import type { KnownQueue, KnownTree } from "../queue/inventory.ts";
+import { CountTable, ROW } from "./count-table.ts";
+import { TREES } from "./inventory.ts";
+import type { KnownQueue, KnownTree } from "./inventory.ts";
 
 const MAGIC = "spoolct1";
 const HEAD_BYTES = 16;
@@ -145,16 +145,16 @@ function decode(bytes: Buffer): { text: Text; numbers: Float64Array } | undefine
 }
 
 /** Of a buffer that has its memory for itself, and so begins at a multiple of eight. */
-const wordsOf = ({ buffer, length }: Buffer): Uint32Array => new Uint32Array(buffer, 0, length / 4);
+const wordsOf = ({ buffer, length }: Buffer): Int32Array => new Int32Array(buffer, 0, length / 4);
 
 /** A sum in which each bit and each place counts. CRC-32 would take longer than all the rest. */
-function sumOf(words: Uint32Array): number {
+function sumOf(words: Int32Array): number {
   let sum = words.length;
   for (let at = 0; at < words.length; at++) {
     sum = Math.imul(sum ^ words[at]!, 0x9e3779b1);
     sum ^= sum >>> 15;
   }
-  return sum >>> 0;
+  return sum;
 }
 
 /** FNV-1a (draft-eastlake-fnv), of a path. */
