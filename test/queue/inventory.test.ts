@@ -170,7 +170,7 @@ describe("the inventory", () => {
     [40, EXT4],
     [1000, EXT4],
     [10, NFS],
-    [1000, NFS],
+    [2501, NFS],
   ] as const)(
     "that remembers, or takes over, says what one says that counts anew: ticks of %i ms, type %i",
     async ([tickMs, type]) => {
