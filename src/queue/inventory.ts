@@ -186,6 +186,7 @@ export class Inventory {
         // There are many, and most of them are answered at once.
         if (stat instanceof Promise) stat = await stat;
         if (!counts.isTrue(index, stat, nowMs)) {
+          await breath?.take();
           await this.#list(path, stat, counts, index, nowMs, sum);
         }
       } catch (error) {

@@ -285,6 +285,16 @@ describe("the inventory", () => {
     }
   });
 
+  test("asks the names again where the clock was set back", async () => {
+    const jobs = await Jobs.open();
+    await jobs.queue.put("x", { delayMs: 10_000 });
+    const nowMs = jobs.time.nowMs;
+    const { inventory } = jobs.queue;
+    expect((await inventory.count(nowMs + 20_000)).ready.messages).toBe(1);
+    expect((await inventory.count(nowMs + 5000)).scheduled.messages).toBe(1);
+    expect((await inventory.count(nowMs + 20_000)).ready.messages).toBe(1);
+  });
+
   test("stops counting as soon as it is enough", async () => {
     const jobs = await Jobs.open();
     for (let n = 0; n < 5; n++) await jobs.queue.put("x", { delayMs: n * 10_000, priority: n });
