@@ -137,7 +137,6 @@ export class Inventory {
 
   /** Takes what another process has counted, once. */
   async #ask(): Promise<void> {
-    if (this.#hasAsked) return;
     this.#hasAsked = true;
     const { disk, name } = this.#room;
     if (disk.counts !== undefined) this.#known = (await disk.counts.recall(name)) ?? this.#known;
@@ -151,7 +150,7 @@ export class Inventory {
     absent: readonly string[],
   ): Promise<CountTable> {
     const path = this.#room.layout[tree];
-    await this.#ask();
+    if (!this.#hasAsked) await this.#ask();
     try {
       const stat = await this.#stat(path);
       const known = this.#known[tree];
@@ -204,7 +203,7 @@ export class Inventory {
     sum: Summing,
     absent: readonly string[],
   ): Promise<Tally> {
-    await this.#ask();
+    if (!this.#hasAsked) await this.#ask();
     const counts = this.#known.flat;
     const index = FLAT.indexOf(flat);
     const total = new Total();

@@ -28,7 +28,8 @@ export class StatsReader {
 
   /** The figures of one queue or subscription. @throws NO_QUEUE */
   async of(name: string): Promise<QueueStats> {
-    await checkThere(this.#spool.queue(name).room);
+    // Of one that was there, its directories tell when it goes.
+    if (!this.#seen.has(name)) await checkThere(this.#spool.queue(name).room);
     return this.#look(name);
   }
 
@@ -57,7 +58,7 @@ export class StatsReader {
       this.#seen.set(name, queue.inventory);
       return stats;
     } catch (error) {
-      // Removed while it was looked at: then that is what is to be said.
+      // Removed since it was looked for: then that is what is to be said.
       if (isErrno(error, "ENOENT")) await checkThere(queue.room);
       throw error;
     }

@@ -249,5 +249,10 @@ describe("a reader", () => {
       return real();
     };
     expect((await reader.all()).map(({ name }) => name)).toEqual(["a"]);
+    expect((await reader.of("a")).ready).toBe(1);
+    await spool.queue("a").remove();
+    await expect(reader.of("a")).rejects.toMatchObject({ code: "NO_QUEUE" });
+    await fill(spool, "a", 2);
+    expect((await reader.of("a")).ready).toBe(2);
   });
 });
