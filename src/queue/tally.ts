@@ -4,9 +4,7 @@
  * What waits depends on the clock: what is scheduled becomes ready, and what has a time to live expires. So
  * a count says from when until when it is true: between two such instants it does not change.
  */
-import { timeOfId } from "../message/id.ts";
-import { isExpired, isScheduled, parseHeldName, parseSlice } from "../message/slice.ts";
-import type { Slice } from "../message/slice.ts";
+import { Skimmer } from "../message/skim.ts";
 
 export interface Tally {
   readonly messages: number;
@@ -55,62 +53,34 @@ export class Total implements Waiting {
   nextDueMs = Number.POSITIVE_INFINITY;
 }
 
-/** A sum over slices: ids rise with time, so the time of the least one alone is asked for. */
-class SliceSum {
-  #messages = 0;
-  #bytes = 0;
-  #oldest: string | undefined;
-
-  add({ count, bytes, batch }: Slice): void {
-    this.#messages += count;
-    this.#bytes += bytes;
-    if (this.#oldest === undefined || batch < this.#oldest) this.#oldest = batch;
-  }
-
-  get tally(): Tally {
-    const oldestMs = this.#oldest === undefined ? Number.POSITIVE_INFINITY : timeOfId(this.#oldest);
-    return { messages: this.#messages, bytes: this.#bytes, oldestMs };
-  }
-}
-
 /** Of the names in a bucket. Foreign names do not count. */
 export function countWaiting(names: readonly string[], nowMs: number): Count {
-  const ready = new SliceSum();
-  const scheduled = new SliceSum();
-  const retrying = new SliceSum();
-  const expired = new SliceSum();
-  let nextDueMs = Number.POSITIVE_INFINITY;
+  const total = new Total();
+  const { ready, scheduled, retrying, expired } = total;
+  const slice = new Skimmer();
   let fromMs = Number.NEGATIVE_INFINITY;
   let untilMs = Number.POSITIVE_INFINITY;
   for (const name of names) {
-    const slice = parseSlice(name);
-    if (slice === undefined) continue;
-    const { visibleMs, expiresMs, attempts } = slice;
-    if (isExpired(slice, nowMs)) {
-      fromMs = Math.max(fromMs, expiresMs!);
-      expired.add(slice);
+    if (!slice.read(name)) continue;
+    const { visibleMs, timeMs, count, bytes, attempts, expiresMs } = slice;
+    if (expiresMs <= nowMs) {
+      fromMs = Math.max(fromMs, expiresMs);
+      expired.add(count, bytes, timeMs);
       continue;
     }
-    if (expiresMs !== undefined) untilMs = Math.min(untilMs, expiresMs);
-    if (isScheduled(slice, nowMs)) {
-      scheduled.add(slice);
-      if (attempts > 0) retrying.add(slice);
-      nextDueMs = Math.min(nextDueMs, visibleMs);
+    untilMs = Math.min(untilMs, expiresMs);
+    // As isScheduled has it: what was put without a delay is ready at once, whatever any clock says.
+    if (visibleMs > nowMs && visibleMs !== timeMs) {
+      scheduled.add(count, bytes, timeMs);
+      if (attempts > 0) retrying.add(count, bytes, timeMs);
+      total.nextDueMs = Math.min(total.nextDueMs, visibleMs);
     } else {
       // Where the clock is set back it may be scheduled again.
       if (visibleMs <= nowMs) fromMs = Math.max(fromMs, visibleMs);
-      ready.add(slice);
+      ready.add(count, bytes, timeMs);
     }
   }
-  return {
-    ready: ready.tally,
-    scheduled: scheduled.tally,
-    retrying: retrying.tally,
-    expired: expired.tally,
-    nextDueMs,
-    fromMs,
-    untilMs: Math.min(untilMs, nextDueMs),
-  };
+  return { ...total, fromMs, untilMs: Math.min(untilMs, total.nextDueMs) };
 }
 
 /** A count that the clock does not change. */
@@ -123,10 +93,10 @@ export function always(tally: Tally): Count {
 
 /** Of the names in a lease, or among the dead letters. Foreign names, and reasons, do not count. */
 export function countHeld(names: readonly string[]): Count {
-  const sum = new SliceSum();
+  const sum = new Sum();
+  const slice = new Skimmer();
   for (const name of names) {
-    const slice = parseHeldName(name);
-    if (slice !== undefined) sum.add(slice);
+    if (slice.readHeld(name)) sum.add(slice.count, slice.bytes, slice.timeMs);
   }
-  return always(sum.tally);
+  return always(sum);
 }
