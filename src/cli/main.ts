@@ -10,6 +10,7 @@ import extend from "./commands/extend.ts";
 import nack from "./commands/nack.ts";
 import put from "./commands/put.ts";
 import reject from "./commands/reject.ts";
+import status from "./commands/status.ts";
 import take from "./commands/take.ts";
 import { Context } from "./context.ts";
 import { fail } from "./fail.ts";
@@ -38,7 +39,7 @@ export const VERBS: Verbs = {
   unsubscribe: ["remove a subscription", () => import("./commands/unsubscribe.ts")],
   replay: ["deliver again from a topic's log", () => import("./commands/replay.ts")],
   peek: ["look at messages without claiming them", () => import("./commands/peek.ts")],
-  status: ["show what is in the queues", () => import("./commands/status.ts")],
+  status: ["show what is in the queues", () => ({ default: status })],
   queue: ["list, make, change and remove queues", () => import("./commands/queue.ts")],
   topic: ["list, make, change and remove topics", () => import("./commands/topic.ts")],
   dlq: ["look at dead letters, redrive or drop them", () => import("./commands/dlq.ts")],

@@ -31,6 +31,8 @@ export interface FileStat {
   readonly kind: "file" | "directory" | "symlink" | "other";
   readonly bytes: number;
   readonly mtimeMs: number;
+  /** Nobody can set it: it tells a directory that was changed and given its old mtime again. */
+  readonly ctimeMs: number;
   readonly inode: number;
   readonly links: number;
 }

@@ -150,11 +150,14 @@ function notDirectory(path: string): Error {
   return Object.assign(new Error(`ENOTDIR: not a directory, scandir '${path}'`), details);
 }
 
+const KINDS: Readonly<Record<number, FileStat["kind"]>> = {
+  [fs.constants.S_IFREG]: "file",
+  [fs.constants.S_IFDIR]: "directory",
+  [fs.constants.S_IFLNK]: "symlink",
+};
+
 function toStat(stats: fs.Stats): FileStat {
-  let kind: FileStat["kind"] = "other";
-  if (stats.isFile()) kind = "file";
-  else if (stats.isDirectory()) kind = "directory";
-  else if (stats.isSymbolicLink()) kind = "symlink";
-  const { size: bytes, mtimeMs, ino: inode, nlink: links } = stats;
-  return { kind, bytes, mtimeMs, inode, links };
+  const kind = KINDS[stats.mode & fs.constants.S_IFMT] ?? "other";
+  const { size: bytes, mtimeMs, ctimeMs, ino: inode, nlink: links } = stats;
+  return { kind, bytes, mtimeMs, ctimeMs, inode, links };
 }

@@ -45,7 +45,7 @@ export class Queue {
     this.name = room.name;
     this.room = room;
     this.buckets = new Buckets(room);
-    this.inventory = new Inventory(room, this.buckets);
+    this.inventory = new Inventory(room);
     const admission = new Admission(room, this.inventory);
     this.intake = new QueueIntake(room, this.buckets, admission);
     this.#putter = new Putter(this.intake);

@@ -10,6 +10,7 @@ import type { FileSystemKind } from "../disk/kind.ts";
 import type { Processes } from "../disk/processes.ts";
 import { isErrno } from "../errors.ts";
 import type { IdSource } from "../message/id.ts";
+import type { CountCache } from "./count-cache.ts";
 
 /** What a spool gives to each of its queues and topics. */
 export interface Disk {
@@ -20,6 +21,8 @@ export interface Disk {
   readonly ids: IdSource;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** What other processes have counted; undefined where that is not to be kept. */
+  readonly counts?: CountCache | undefined;
 }
 
 interface SiteLayout {

@@ -57,7 +57,10 @@ export class Ground {
     this.floors = new Floors(this.scratch);
     const own = join(ROOT, "node_modules/node/bin/node");
     this.node = fs.existsSync(own) ? own : process.execPath;
-    this.#env = { ...process.env, SPOOL_DIR: this.spoolDir };
+    // Its own cache, too: what status leaves for its next look goes with all else.
+    const cache = join(this.scratch, "cache");
+    fs.mkdirSync(cache);
+    this.#env = { ...process.env, SPOOL_DIR: this.spoolDir, XDG_CACHE_HOME: cache };
   }
 
   /** The spool of the commands that are run. */

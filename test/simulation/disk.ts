@@ -517,5 +517,5 @@ function reachable(root: Inode, which: "entries" | "kept"): Set<Inode> {
 }
 
 function statOf({ kind, bytes, mtimeMs, number, links }: Inode): FileStat {
-  return { kind, bytes, mtimeMs, inode: number, links };
+  return { kind, bytes, mtimeMs, ctimeMs: mtimeMs, inode: number, links };
 }
