@@ -5,12 +5,15 @@ import { timeOfId } from "../message/id.ts";
 import { formatSlice } from "../message/slice.ts";
 import type { BatchFile, Span } from "./batch-file.ts";
 import type { DeathReason } from "./dead-letters.ts";
+import { restOf } from "./held.ts";
 import type { Held } from "./held.ts";
 import type { Lease } from "./lease.ts";
 import { formatReceipt } from "./receipt.ts";
 import type { Room } from "./room.ts";
 import { settle } from "./settle.ts";
 import type { NackOptions } from "./settle.ts";
+import { idOf, upcomingOf } from "./upcoming.ts";
+import type { Upcoming } from "./upcoming.ts";
 
 export class Message {
   readonly queue: string;
@@ -48,7 +51,7 @@ export class Message {
   }
 
   get id(): string {
-    return this.#file.header.framing === "whole" ? this.#batch : `${this.#batch}.${this.#index}`;
+    return idOf(this.#file, this.#batch, this.#index);
   }
 
   get enqueuedAt(): Date {
@@ -141,6 +144,19 @@ export class Message {
   /** Aborted when the lease was found to be lost: the work on this message is in vain. */
   get lost(): AbortSignal {
     return this.#lease.lost;
+  }
+
+  /** For its consumer: does `act` with what comes behind it in the same claim, if there is something. */
+  async behind(act: (next: Upcoming) => Promise<void>): Promise<void> {
+    const { slice } = this.#held;
+    if (this.#isSettled || slice === undefined || slice.count === 1) return;
+    const file = this.#file.share();
+    try {
+      const next = await upcomingOf(file, restOf(slice, 1, this.#span.next));
+      if (next !== undefined) await act(next);
+    } finally {
+      await file.close();
+    }
   }
 
   /** For its consumer: leaves it in the lease, to be settled by its receipt. */
