@@ -6,6 +6,7 @@ import { timeOfId } from "../message/id.ts";
 import { formatSlice } from "../message/slice.ts";
 import type { BatchFile, Span } from "./batch-file.ts";
 import type { DeathReason } from "./dead-letters.ts";
+import { restOf } from "./held.ts";
 import type { Held } from "./held.ts";
 import type { Lease } from "./lease.ts";
 import { formatReceipt } from "./receipt.ts";
@@ -14,6 +15,8 @@ import { settle } from "./settle.ts";
 import type { NackOptions } from "./settle.ts";
 import { hasCode } from "./window.ts";
 import type { Member, Window } from "./window.ts";
+import { idOf, upcomingOf } from "./upcoming.ts";
+import type { Upcoming } from "./upcoming.ts";
 
 /** A message's place in a batch, and the window that it will be in. */
 export interface Place {
@@ -64,7 +67,7 @@ export class Message implements Member {
   }
 
   get id(): string {
-    return this.#file.header.framing === "whole" ? this.#batch : `${this.#batch}.${this.#index}`;
+    return idOf(this.#file, this.#batch, this.#index);
   }
 
   get enqueuedAt(): Date {
@@ -136,6 +139,19 @@ export class Message implements Member {
   /** Aborted when the lease was found to be lost: the work on this message is in vain. */
   get lost(): AbortSignal {
     return this.#lease.lost;
+  }
+
+  /** For its consumer: does `act` with what comes behind it in the same claim, if there is something. */
+  async behind(act: (next: Upcoming) => Promise<void>): Promise<void> {
+    const { slice } = this.held;
+    if (this.#isSettled || slice === undefined || slice.count === 1) return;
+    const file = this.#file.share();
+    try {
+      const next = await upcomingOf(file, restOf(slice, 1, this.next));
+      if (next !== undefined) await act(next);
+    } finally {
+      await file.close();
+    }
   }
 
   /** For its consumer: leaves it in the lease, to be settled by its receipt. */

@@ -233,7 +233,7 @@ class Worker {
   async #next(slot: Slot): Promise<"handled" | "given back" | "empty"> {
     const message = await nextOf(slot);
     if (message === undefined) return "empty";
-    const isAlone = await this.#isSuspect(message);
+    const isAlone = this.#mayBeSuspect(message) && (await this.#isSuspect(message));
     if (this.#signal.aborted || (isAlone && this.#turnstile.opening !== undefined)) {
       await this.#quietly(() => message.giveBack(), message);
       return "given back";
@@ -249,11 +249,15 @@ class Worker {
     return "handled";
   }
 
+  /** What most messages are not, without a look at the settings. */
+  #mayBeSuspect({ attempt }: Message): boolean {
+    return attempt > 1 && (this.#options.concurrency ?? 1) > 1;
+  }
+
   /** True for what has lost all its consumers so far and has one attempt left: see turnstile.ts. */
   async #isSuspect({ attempt, held }: Message): Promise<boolean> {
     const { maxAttempts } = await this.#room.settings();
-    const { concurrency = 1 } = this.#options;
-    if (concurrency === 1 || attempt === 1 || attempt !== maxAttempts) return false;
+    if (attempt !== maxAttempts) return false;
     // A nack would have given it another time: what it was put with says that there was none.
     const { visibleMs, batch } = held.slice!;
     return visibleMs === timeOfId(batch);
