@@ -29,11 +29,6 @@ export const monotonicMs: MonotonicMs = () => {
   return seconds * 1000 + nanoseconds / 1e6;
 };
 
-/** A turn of the event loop: what has come meanwhile is heard of. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
 /** A turn for everything else, now and then: short calls are synchronous and leave no gap. */
 export class Breath {
   #lastMs = monotonicMs();
@@ -49,7 +44,7 @@ export class Breath {
   }
 
   async #breathe(): Promise<void> {
-    await turn();
+    await new Promise((resolve) => setImmediate(resolve));
     this.taken();
   }
 }

@@ -9,14 +9,15 @@ export const NAME_BYTES = 128;
 /** Messages in one batch: what the seven digits of `first` can name. */
 export const BATCH_MESSAGES = 9_999_999;
 
-/** Messages that `put --lines` and the group commit put into one batch file. */
+/** Messages that the group commit puts into one batch file. */
 export const BATCH_MESSAGES_DEFAULT = 10_000;
 
 /**
- * The same while the disk is behind with its fsyncs: fewer and larger ones cost it less. Below the 65,000
- * names that a file can have on ext4, for whoever takes its messages one by one.
+ * Messages that `put --lines` puts into one batch file, where they come that fast, and that `consume`
+ * claims at once. A message that is retried needs a name of its own, and a file can have 65,000 on ext4:
+ * so many leave room for two subscriptions that retry all.
  */
-export const BATCH_MESSAGES_BEHIND = 40_000;
+export const STREAM_MESSAGES = 30_000;
 
 /**
  * Body bytes at which a batch of several messages is closed. A reader checks the whole batch before

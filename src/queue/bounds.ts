@@ -1,12 +1,10 @@
 /** How much may go into one batch of a stream. */
-import { BATCH_BYTES, BATCH_MESSAGES_BEHIND, BATCH_MESSAGES_DEFAULT } from "../limits.ts";
+import { BATCH_BYTES, STREAM_MESSAGES } from "../limits.ts";
 import type { Limits } from "./intake.ts";
 
 export interface Bounds {
   /** Messages at which it is closed. */
   readonly messages: number;
-  /** The same where no commit can begin: then it may as well be filled. */
-  readonly messagesBehind: number;
   /** Bytes at which it is closed. */
   readonly bytes: number;
   /** Of one message; 0: no limit. */
@@ -18,8 +16,7 @@ export function boundsOf({ maxMessageBytes, maxDepth, maxBytes }: Limits, asked?
   // Where there is a limit a batch is a tenth of it at the most, so that it can be kept to.
   const most = maxDepth > 0 ? Math.ceil(maxDepth / 10) : Number.POSITIVE_INFINITY;
   return {
-    messages: Math.min(asked ?? BATCH_MESSAGES_DEFAULT, most),
-    messagesBehind: Math.min(asked ?? BATCH_MESSAGES_BEHIND, most),
+    messages: Math.min(asked ?? STREAM_MESSAGES, most),
     bytes: maxBytes > 0 ? Math.min(BATCH_BYTES, maxBytes / 10) : BATCH_BYTES,
     messageBytes: maxMessageBytes,
   };

@@ -29,14 +29,9 @@ export class Commits {
     return this.#safe;
   }
 
-  /** Whether another one may be added, as far as is known now. */
-  get hasRoom(): boolean {
-    return this.#open.size < AT_ONCE;
-  }
-
   /** Resolves when another one may be added. */
   async room(): Promise<void> {
-    while (!this.hasRoom) await Promise.race(this.#open);
+    while (this.#open.size >= AT_ONCE) await Promise.race(this.#open);
   }
 
   /** Adds the commit of the next batch. */

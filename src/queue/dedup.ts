@@ -103,25 +103,24 @@ async function finish(
   sync: Sync,
 ): Promise<string | undefined> {
   const { site } = delivery;
-  const { layout } = site;
   const match = KEYED.exec(keyed.slice(keyed.lastIndexOf("/") + 1));
   const [, hash = "", current = "", next = "", sliceName = ""] = match ?? [];
   const slice = parseSlice(sliceName);
   if (slice === undefined) throw new SpoolError("IO", `${keyed}: not a name of ours`);
   // A power cut must not leave the markers without their batch.
-  if (sync === "disk" && !site.disk.kind.oneSync) await syncDirectory(site.fs, layout.tmp);
+  if (sync === "disk" && !site.disk.kind.oneSync) await syncDirectory(site.fs, site.layout.tmp);
   for (const epoch of [current, next]) {
-    const directory = `${layout.dedup}/${epoch}`;
+    const directory = `${site.layout.dedup}/${epoch}`;
     const rival = await mark(site, keyed, inode, directory, hash);
     if (rival === inode) continue;
-    if (epoch === next) await unmark(site, `${layout.dedup}/${current}/${hash}`, inode);
+    if (epoch === next) await unmark(site, `${site.layout.dedup}/${current}/${hash}`, inode);
     return finishRival(delivery, rival, `${directory}/${hash}`, sync);
   }
   // A power cut must not leave the message without its markers.
   if (sync === "disk") await syncMarkers(site, [current, next]);
   const placed = await delivery.deliver(keyed, slice, sync);
   if (sync === "disk") {
-    await syncMarker(delivery, `${layout.dedup}/${next}/${hash}`, slice.batch, placed);
+    await syncMarker(delivery, `${site.layout.dedup}/${next}/${hash}`, slice.batch, placed);
   }
   return slice.batch;
 }

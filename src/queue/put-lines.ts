@@ -3,14 +3,12 @@
  *
  * A batch is closed when it holds enough messages or bytes, or when its first byte has waited for
  * `lingerMs`. It is written as the bytes come, so a line of any length needs no more memory than
- * a block; and while one batch is being synced the next ones are written. While the disk is behind with
- * those syncs a batch is filled further, rather than to wait: fewer and larger ones cost the disk less.
+ * a block; and while one batch is being synced the next ones are written.
  */
 import { RECORD_BYTES, SHORT_BYTES } from "../limits.ts";
 import { encodeRecord } from "../message/batch.ts";
 import { fittingLines, NEWLINE } from "../message/lines.ts";
 import type { Lines } from "../message/lines.ts";
-import { turn } from "../clock.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
 import { boundsOf } from "./bounds.ts";
 import type { Bounds } from "./bounds.ts";
@@ -132,7 +130,7 @@ export class ManyPutter {
           ? await this.#addLines(rest, bounds)
           : await this.#addRecord(rest, bounds);
         rest = rest.subarray(done);
-        if (await this.#isFull(bounds)) await this.#close();
+        if (this.#isFull(bounds)) await this.#close();
       }
     }
   }
@@ -147,14 +145,9 @@ export class ManyPutter {
     return this.#bounds;
   }
 
-  /** True where the open batch has to be closed before anything else is added. */
-  async #isFull({ messages, messagesBehind, bytes }: Bounds): Promise<boolean> {
+  #isFull({ messages, bytes }: Bounds): boolean {
     if (this.#openBytes > 0 || this.#messages === 0) return false;
-    if (this.#messages >= messagesBehind || this.#draft!.bodyBytes >= bytes) return true;
-    if (this.#messages < messages) return false;
-    // The news of an fsync that is done comes in a turn of the event loop.
-    if (!this.#commits.hasRoom) await turn();
-    return this.#commits.hasRoom;
+    return this.#messages >= messages || this.#draft!.bodyBytes >= bytes;
   }
 
   /** Adds whole lines until the batch is full, or the beginning of one; returns how many bytes. */
@@ -174,10 +167,9 @@ export class ManyPutter {
   }
 
   /** How many of these whole lines the open batch takes. @throws MESSAGE_TOO_LARGE */
-  #fitting(lines: Uint8Array, bounds: Bounds): Lines {
-    const { messages, messagesBehind, bytes, messageBytes } = bounds;
+  #fitting(lines: Uint8Array, { messages, bytes, messageBytes }: Bounds): Lines {
     const room = {
-      messages: (this.#messages < messages ? messages : messagesBehind) - this.#messages,
+      messages: messages - this.#messages,
       bytes: bytes - (this.#draft?.bodyBytes ?? 0) - this.#heldBytes,
     };
     let openBytes = this.#openBytes;

@@ -8,8 +8,6 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 
 import { BATCH_BYTES, SHORT_BYTES } from "../../src/limits.ts";
-import type { FileSystem } from "../../src/disk/file-system.ts";
-import type { Queue } from "../../src/queue/queue.ts";
 import { bytesOf, Jobs } from "../helpers/model-jobs.ts";
 
 interface Limits {
@@ -113,47 +111,4 @@ test("a line that outgrows memory's share goes to the disk before its end, and i
   const many = jobs.queue.putMany({ lingerMs: 1e9 });
   expect(await many.run(bytesOf(...pieces))).toMatchObject({ messages: 3, batches: 2 });
   expect(await jobs.drain()).toEqual(["first", long, "last"]);
-});
-
-/** The queue of a process whose fsyncs take as long as `sync` does. */
-async function withSync(jobs: Jobs, sync: () => Promise<void>): Promise<Queue> {
-  const fs = new Proxy<FileSystem>(jobs.disk, {
-    get: (disk, name: keyof FileSystem) => (name === "sync" ? sync : disk[name].bind(disk)),
-  });
-  return jobs.process("slow", fs);
-}
-
-test("while the disk is behind a batch is filled further", async () => {
-  const jobs = await Jobs.open();
-  const { promise: synced, resolve: sync } = Promise.withResolvers<void>();
-  const queue = await withSync(jobs, () => synced);
-  const lines = Array.from({ length: 70_000 }, (_, at) => `${at}`);
-  const input = (async function* () {
-    for (let at = 0; at < lines.length; at += 700) {
-      yield Buffer.from(`${lines.slice(at, at + 700).join("\n")}\n`);
-    }
-    sync();
-  })();
-  // Four are on their way to the disk, and there is no room for a fifth.
-  const many = queue.putMany({ lingerMs: 1e9 });
-  expect(await many.run(input)).toMatchObject({ messages: 70_000, batches: 5 });
-  const seen = jobs.disk
-    .list("/spool/queues/jobs/ready")
-    .flatMap((bucket) =>
-      jobs.disk
-        .list(`/spool/queues/jobs/ready/${bucket}`)
-        .map((name) => /-n(\d+)-/.exec(name)?.[1]),
-    );
-  expect(seen).toEqual(["10000", "10000", "10000", "10000", "30000"]);
-  expect(await jobs.drain()).toEqual(lines);
-});
-
-test("not where a number was asked for, or a limit leaves no room for it", async () => {
-  const slow = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2));
-  const lines = Array.from({ length: 9000 }, (_, at) => `${at}`).join("\n");
-  const asked = await withSync(await Jobs.open(), slow);
-  const options = { batchMessages: 1000 };
-  expect(await asked.putMany(options).run(bytesOf(lines))).toMatchObject({ batches: 9 });
-  const limited = await withSync(await Jobs.open({ maxDepth: 10_000 }), slow);
-  expect(await limited.putMany().run(bytesOf(lines))).toMatchObject({ batches: 9 });
 });

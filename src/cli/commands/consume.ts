@@ -2,7 +2,7 @@
 import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
-import { BATCH_MESSAGES_BEHIND } from "../../limits.ts";
+import { STREAM_MESSAGES } from "../../limits.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { Emitter } from "../emitter.ts";
 import { command, examples, parseDuration, parseQueue, queueArgument } from "../options.ts";
@@ -55,7 +55,7 @@ async function consume(context: Context, name: string, options: Options): Promis
   try {
     while (!stop.signal.aborted) {
       try {
-        const claim = await consumer.claim(BATCH_MESSAGES_BEHIND);
+        const claim = await consumer.claim(STREAM_MESSAGES);
         isLost = false;
         if (claim !== undefined) {
           await emitter.emit(claim);
