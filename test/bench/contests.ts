@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
-import { drain, IN_FLIGHT, putInFlight } from "./durable.ts";
+import { drainInFlight, IN_FLIGHT, putInFlight } from "./durable.ts";
 import { PAYLOAD, SPOOL } from "./ground.ts";
 import type { Ground } from "./ground.ts";
 import { rabbitmq, RABBITMQ } from "./peer-amqp.ts";
@@ -44,7 +44,7 @@ async function library(ground: Ground): Promise<Peer> {
     least: 5000,
     put: (count) => putInFlight(count, () => queue.put(PAYLOAD)),
     take: async (count) => {
-      const taken = await drain(queue);
+      const taken = await drainInFlight(queue);
       if (taken !== count) throw new Error(`${taken} of ${count} messages were taken`);
     },
     close: () => {},

@@ -81,6 +81,21 @@ export async function drain(queue: Queue): Promise<number> {
   return taken;
 }
 
+/** The same with as many in hand as others have in flight, and acks that are awaited together. */
+export async function drainInFlight(queue: Queue): Promise<number> {
+  let taken = 0;
+  let acks: Promise<void>[] = [];
+  for await (const message of queue.messages({ untilEmpty: true, prefetch: IN_FLIGHT })) {
+    await message.body();
+    taken++;
+    if (acks.push(message.ack()) < IN_FLIGHT) continue;
+    await Promise.all(acks);
+    acks = [];
+  }
+  await Promise.all(acks);
+  return taken;
+}
+
 async function takes(ground: Ground): Promise<Row[]> {
   const count = ground.size(100_000, 10_000);
   const dir = ground.fresh("takes");
@@ -93,36 +108,44 @@ async function takes(ground: Ground): Promise<Row[]> {
     sqlite.put(count);
     return rate(count, () => sqlite.takeAll());
   };
+  const takeBy = (act: (from: Queue) => Promise<number>): Promise<number> => {
+    ground.shellMs(`"$1" -C "$2" put jobs --lines < "$3"`, SPOOL, dir, lines);
+    return rate(count, async () => {
+      const taken = await act(queue);
+      if (taken !== count) throw new Error(`${taken} of ${count} messages were taken`);
+    });
+  };
   const figures = await alternate(ground.rounds(5), {
-    spool: () => {
-      ground.shellMs(`"$1" -C "$2" put jobs --lines < "$3"`, SPOOL, dir, lines);
-      return rate(count, async () => {
-        const taken = await drain(queue);
-        if (taken !== count) throw new Error(`${taken} of ${count} messages were taken`);
-      });
-    },
+    spool: () => takeBy(drain),
+    inFlight: () => takeBy(drainInFlight),
     floor: () => count / ground.floors.rename(count),
     full: () => takeAll(full),
     normal: () => takeAll(normal),
   });
   full.close();
   normal.close();
-  const row = {
-    what: "take + ack, each by itself, filled in batches",
-    unit: "per s",
-    ours: figures.spool,
-    measure: "ratio",
-  } as const;
+  const row = { unit: "per s", measure: "ratio" } as const;
+  const inFlight = {
+    ...row,
+    what: `take + ack, each by itself, ${IN_FLIGHT} in hand, filled in batches`,
+    ours: figures.inFlight,
+  };
   return [
-    { ...row, floor: `rename, ${ground.floors.language}`, theirs: figures.floor },
     {
       ...row,
+      what: "take + ack, each awaited before the next, filled in batches",
+      ours: figures.spool,
+      floor: `rename, ${ground.floors.language}`,
+      theirs: figures.floor,
+    },
+    {
+      ...inFlight,
       floor: `SQLite, synchronous=FULL, ${IN_FLIGHT} rows a transaction`,
       theirs: figures.full,
       target: atLeast(1),
     },
     {
-      ...row,
+      ...inFlight,
       floor: `SQLite, synchronous=NORMAL: acks not synced, as ours`,
       theirs: figures.normal,
       target: atLeast(1),
