@@ -9,6 +9,7 @@
  */
 import { dropPayload, writePayload } from "../disk/payload-file.ts";
 import { openForReading } from "../disk/stdio.ts";
+import { isOfSystem } from "../errors.ts";
 import type { Message } from "../queue/message.ts";
 import type { Upcoming } from "../queue/upcoming.ts";
 import { ChildCommand } from "./child-command.ts";
@@ -31,6 +32,8 @@ export interface RunnerOptions extends CommandTemplate {
   readonly jobs: number;
   /** There is one message only. */
   readonly isOnce: boolean;
+  /** The path of a Python for spawners, if there may be one. */
+  readonly python: string | undefined;
   /** A fresh path for a payload. */
   readonly draft: () => string;
   readonly onStderr: (bytes: Buffer) => void;
@@ -55,6 +58,7 @@ export class CommandRunner {
   /** Those that run nothing. */
   readonly #idle: Spawner[] = [];
   readonly #spawners = new Set<Spawner>();
+  /** So many spawners at the most. */
   #limit: number;
   /** What was got ready, by message and attempt. */
   readonly #ready = new Map<string, Ready>();
@@ -65,7 +69,8 @@ export class CommandRunner {
 
   constructor(options: RunnerOptions) {
     this.#options = options;
-    this.#limit = options.isOnce ? 0 : options.jobs;
+    const { isOnce, python, jobs } = options;
+    this.#limit = isOnce || python === undefined ? 0 : jobs;
   }
 
   /** Runs the command for a message to its end. @throws NoPayload */
@@ -147,13 +152,21 @@ export class CommandRunner {
   }
 
   #startSpawner(): void {
-    const { env, onStderr, onAsked, onKilled } = this.#options;
+    const { python = "", env, onStderr, onAsked, onKilled } = this.#options;
     const onGone = (isRunning: boolean): void => {
       if (isRunning) onKilled();
       this.#dismiss(spawner);
     };
     const onReady = (): void => void this.#idle.push(spawner);
-    const spawner = new Spawner(env, { onReady, onStderr, onAsked, onGone });
+    let spawner: Spawner;
+    try {
+      spawner = new Spawner(python, env, { onReady, onStderr, onAsked, onGone });
+    } catch (error) {
+      // It is only slower without.
+      if (!isOfSystem(error)) throw error;
+      this.#limit = 0;
+      return;
+    }
     this.#spawners.add(spawner);
   }
 
@@ -168,7 +181,7 @@ export class CommandRunner {
   async #getReady(message: Message): Promise<void> {
     try {
       await message.behind(async (next) => {
-        if (next.bytes > AHEAD_BYTES) return;
+        if (next.bytes > AHEAD_BYTES || this.#ready.has(keyOf(next))) return;
         const ready = await this.#write(next);
         if (this.#isClosed) dropPayload(ready.command.payload);
         else this.#ready.set(keyOf(next), ready);

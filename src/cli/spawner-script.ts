@@ -13,8 +13,11 @@
  *   S        somebody asks us to stop: for a command we are `work`, because we are its parent
  */
 
-/** Not by the PATH, where there may be a script that takes long to find the real one. */
-export const PYTHON = "/usr/bin/python3";
+/**
+ * What runs it. Not by the PATH, where there may be a script that takes long to find the real one; and not on
+ * macOS, where this is a program that offers to install Python.
+ */
+export const PYTHON = process.platform === "linux" ? "/usr/bin/python3" : undefined;
 
 export const SCRIPT = String.raw`# spool work: spawner
 import os, select, signal, time

@@ -16,7 +16,7 @@ import type { Duplex } from "node:stream";
 import { STDERR_TAIL_BYTES } from "../limits.ts";
 import { Tail } from "./command.ts";
 import type { Command, Ended } from "./command.ts";
-import { PYTHON, SCRIPT } from "./spawner-script.ts";
+import { SCRIPT } from "./spawner-script.ts";
 
 export interface SpawnerEvents {
   readonly onReady: () => void;
@@ -36,7 +36,7 @@ const SIGNALS = new Map(
 
 export class Spawner {
   readonly #child: ChildProcess;
-  readonly #channel: Duplex;
+  readonly #channel: Duplex | undefined;
   readonly #events: SpawnerEvents;
   #isClosed = false;
   #received: Buffer = Buffer.alloc(0);
@@ -44,25 +44,28 @@ export class Spawner {
   /** Of the command that runs. */
   #ended: ((ended: Ended | undefined) => void) | undefined;
 
-  /** @param env  the environment of all commands. */
-  constructor(env: NodeJS.ProcessEnv, events: SpawnerEvents) {
+  /**
+   * @param python  the path of one.
+   * @param env     the environment of all commands.
+   */
+  constructor(python: string, env: NodeJS.ProcessEnv, events: SpawnerEvents) {
     this.#events = events;
-    this.#child = spawn(PYTHON, ["-I", "-S", "-c", SCRIPT], {
+    this.#child = spawn(python, ["-I", "-S", "-c", SCRIPT], {
       stdio: ["ignore", "inherit", "ignore", "pipe"],
       // In a session of its own no terminal reaches it.
       detached: true,
       // Nothing that Python, or the linker, would take for itself; and where it looks for commands.
       env: env["PATH"] === undefined ? {} : { PATH: env["PATH"] },
     });
-    this.#channel = this.#child.stdio[3] as Duplex;
-    this.#channel.on("data", (bytes: Buffer) => this.#receive(bytes));
-    // What cannot be written is told by its end.
-    this.#channel.on("error", () => {});
     this.#child.on("error", () => this.#gone());
     this.#child.on("exit", () => this.#gone());
-    this.#channel.write(
-      frameOf(Object.entries(env).flatMap(([name, value]) => [name, value ?? ""])),
-    );
+    // There is none where there are too many open files.
+    this.#channel = this.#child.stdio?.[3] as Duplex | undefined;
+    this.#channel?.on("data", (bytes: Buffer) => this.#receive(bytes));
+    // What cannot be written is told by its end.
+    this.#channel?.on("error", () => {});
+    const words = Object.entries(env).flatMap(([name, value]) => [name, value ?? ""]);
+    this.#channel?.write(frameOf(words));
   }
 
   /** What `run` takes; undefined where a word has a NUL in it, which would end it: that is for Node to refuse. */
@@ -74,7 +77,7 @@ export class Spawner {
 
   /** Runs a command to its end; undefined where it could not be run from there. */
   run(request: Buffer): Promise<Ended | undefined> {
-    this.#channel.write(request);
+    this.#channel?.write(request);
     return new Promise((resolve) => {
       this.#ended = resolve;
     });
@@ -82,12 +85,14 @@ export class Spawner {
 
   /** Signals the command that was run last, and all that it has started. */
   kill(signal: NodeJS.Signals): void {
-    this.#channel.write(frameOf(["kill", String(constants.signals[signal])]));
+    this.#channel?.write(frameOf(["kill", String(constants.signals[signal])]));
   }
 
+  /** Ends it, where nothing runs. If we die it ends by itself, and what runs goes on. */
   close(): void {
     this.#isClosed = true;
-    this.#channel.destroy();
+    this.#channel?.destroy();
+    this.#child.kill("SIGKILL");
   }
 
   #receive(bytes: Buffer): void {

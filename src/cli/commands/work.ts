@@ -16,6 +16,7 @@ import {
 import type { Outcome } from "../command.ts";
 import { CommandRunner, NoPayload } from "../run-command.ts";
 import { onSignals } from "../signals.ts";
+import { PYTHON } from "../spawner-script.ts";
 
 interface Options extends GlobalOptions {
   readonly jobs?: number;
@@ -96,6 +97,7 @@ class CommandWorker {
       timeoutMs,
       jobs,
       isOnce: once,
+      python: PYTHON,
       draft: () => queue.room.draft("payload-"),
       onStderr: (bytes) => context.tell(bytes),
       onAsked: () => this.#stop.abort(),
