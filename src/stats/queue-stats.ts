@@ -9,6 +9,8 @@ import { addTo, emptyTally } from "../queue/inventory.ts";
 import type { Tally } from "../queue/inventory.ts";
 import { parseLeaseName } from "../queue/lease.ts";
 import type { Queue } from "../queue/queue.ts";
+import { noQueue } from "../queue/room.ts";
+import { unlessRemoved } from "../queue/site.ts";
 
 export interface QueueStats {
   readonly name: string;
@@ -36,7 +38,12 @@ export interface QueueStats {
   readonly lagMs: number | undefined;
 }
 
-export async function statsOf(queue: Queue): Promise<QueueStats> {
+/** @throws NO_QUEUE, also where it is removed meanwhile. */
+export function statsOf(queue: Queue): Promise<QueueStats> {
+  return unlessRemoved(queue.room, noQueue, () => count(queue));
+}
+
+async function count(queue: Queue): Promise<QueueStats> {
   const { room } = queue;
   await checkThere(queue);
   const nowMs = await room.nowToLook();

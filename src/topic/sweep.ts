@@ -21,6 +21,7 @@ import type { Warn } from "../queue/aside.ts";
 import { forgetKeys } from "../queue/dedup.ts";
 import type { Delivery } from "../queue/intake.ts";
 import { clearRemoved, REMOVED, removeSite } from "../queue/remove.ts";
+import { unlessRemoved } from "../queue/site.ts";
 import { sweepDrafts } from "../queue/sweep.ts";
 import { parseFilling } from "./audience.ts";
 import type { Member } from "./audience.ts";
@@ -29,6 +30,7 @@ import type { Recovery } from "./recover.ts";
 import { removeEmptyPattern } from "./subscribe.ts";
 import type { Feed } from "./fill.ts";
 import { parseLink, parseTicket } from "./ticket.ts";
+import { noTopic } from "./topic-room.ts";
 import type { TopicRoom } from "./topic-room.ts";
 
 /** By then a publish to a topic that was removed has ended, in ms. */
@@ -58,12 +60,18 @@ export interface TopicParts {
   readonly feeds: () => Promise<readonly Feed[]>;
 }
 
+/** @throws NO_TOPIC, where it is removed meanwhile. */
 export async function sweepTopic(parts: TopicParts): Promise<TopicSweepResult> {
-  const { room, log, recovery, delivery } = parts;
+  const { room } = parts;
   // One that is there by half is made whole; one that was removed stays so.
   if (!(await ignore(() => room.fs.lstat(room.layout.root), "ENOENT"))) {
     return { finished: 0, undone: 0, strays: 0, keys: 0, trimmed: 0 };
   }
+  return unlessRemoved(room, noTopic, () => sweepAll(parts));
+}
+
+async function sweepAll(parts: TopicParts): Promise<TopicSweepResult> {
+  const { room, log, recovery, delivery } = parts;
   const { dedupWindowMs } = await room.settingsOrCreate();
   await room.mend();
   await room.readClock();
