@@ -8,6 +8,7 @@ import { isExpired, isScheduled, parseHeldName } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { BatchFile, ForeignError } from "./batch-file.ts";
 import type { Buckets } from "./buckets.ts";
+import { takenFrom } from "./layout.ts";
 import { parseLeaseName } from "./lease.ts";
 import type { LeaseName } from "./lease.ts";
 import type { Room } from "./room.ts";
@@ -33,7 +34,7 @@ export async function* browse(room: Room, buckets: Buckets, state: State): Async
   } else if (state === "inflight") {
     for (const directory of [layout.leases, layout.reclaim]) {
       for (const name of (await listIfThere(room.fs, directory)).toSorted()) {
-        const lease = parseLeaseName(name);
+        const lease = parseLeaseName(takenFrom(name));
         if (lease !== undefined) yield* slicesIn(room, `${directory}/${name}`, state, lease);
       }
     }

@@ -7,6 +7,7 @@ import { parseHeldName } from "../message/slice.ts";
 import { isDropped } from "../queue/drop-box.ts";
 import { addTo, emptyTally } from "../queue/inventory.ts";
 import type { Tally } from "../queue/inventory.ts";
+import { takenFrom } from "../queue/layout.ts";
 import { parseLeaseName } from "../queue/lease.ts";
 import type { Queue } from "../queue/queue.ts";
 import { noQueue } from "../queue/room.ts";
@@ -53,7 +54,7 @@ async function count(queue: Queue): Promise<QueueStats> {
   let consumers = 0;
   for (const directory of [layout.leases, layout.reclaim]) {
     for (const name of await listIfThere(fs, directory)) {
-      if (parseLeaseName(name) === undefined) continue;
+      if (parseLeaseName(takenFrom(name)) === undefined) continue;
       if (directory === layout.leases) consumers++;
       addNames(inFlight, await listIfThere(fs, `${directory}/${name}`));
     }
