@@ -12,6 +12,7 @@
 import { dirname } from "node:path";
 
 import { ignore, isDirectory, listIfThere } from "../disk/durable.ts";
+import { isRemovedOpen } from "../disk/kind.ts";
 import { ORPHAN_SWEEP_MS, REPLAY_MS } from "../limits.ts";
 import { ID_PATTERN, timeOfId } from "../message/id.ts";
 import { parseSlice } from "../message/slice.ts";
@@ -88,12 +89,14 @@ async function sweepAll(parts: TopicParts): Promise<TopicSweepResult> {
 
 async function setForeignAside({ room, warn }: TopicParts): Promise<void> {
   const { fs, layout } = room;
-  const set = (path: string): Promise<string | undefined> =>
-    setAside(room, path, "not a name of ours", warn);
+  const set = async (path: string): Promise<void> => {
+    if (isRemovedOpen(path.slice(path.lastIndexOf("/") + 1))) return;
+    await setAside(room, path, "not a name of ours", warn);
+  };
   for (const name of await listIfThere(fs, layout.subscriptions)) {
     const path = `${layout.subscriptions}/${name}`;
     if ((isName(name) || REMOVED.test(name)) && (await isDirectory(fs, path))) continue;
-    await setAside(room, path, "not a subscription", warn);
+    if (!isRemovedOpen(name)) await setAside(room, path, "not a subscription", warn);
   }
   for (const name of await listIfThere(fs, layout.filling)) {
     const isOne = parseFilling(name) !== undefined || name.startsWith(".removed-");
@@ -178,6 +181,7 @@ async function sweepIncoming({ room, members, feeds, warn }: TopicParts): Promis
     for (const name of await listIfThere(fs, incoming)) {
       const path = `${incoming}/${name}`;
       const link = parseLink(name);
+      if (isRemovedOpen(name)) continue;
       if (link === undefined) await setAside(queue.room, path, "not a name of ours", warn);
       else if ((await room.now()) - timeOfId(link.tag) > patienceMs) {
         old.push({ path, tag: link.tag });
