@@ -60,7 +60,7 @@ function start(run: typeof main): void {
 
 try {
   // Its real path: as the other verbs' files require it, whatever links Node was told not to follow.
-  const filename = require.resolve("./core.cjs");
+  const filename = require.resolve(`${__dirname}/core.cjs`);
   const exported = {};
   require.cache[filename] = {
     exports: exported,

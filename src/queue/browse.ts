@@ -9,6 +9,7 @@ import type { Slice } from "../message/slice.ts";
 import type { BatchFile } from "./batch-file.ts";
 import { ForeignError, openBatch } from "./open-batch.ts";
 import type { Buckets } from "./buckets.ts";
+import { takenFrom } from "./layout.ts";
 import { parseLeaseName } from "./lease.ts";
 import type { LeaseName } from "./lease.ts";
 import type { Room } from "./room.ts";
@@ -34,7 +35,7 @@ export async function* browse(room: Room, buckets: Buckets, state: State): Async
   } else if (state === "inflight") {
     for (const directory of [layout.leases, layout.reclaim]) {
       for (const name of (await listIfThere(room.fs, directory)).toSorted()) {
-        const lease = parseLeaseName(name);
+        const lease = parseLeaseName(takenFrom(name));
         if (lease !== undefined) yield* slicesIn(room, `${directory}/${name}`, state, lease);
       }
     }

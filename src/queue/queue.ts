@@ -23,8 +23,10 @@ import type { Body, PutResult } from "./put.ts";
 import { ManyPutter } from "./put-lines.ts";
 import type { PutManyOptions } from "./put-lines.ts";
 import { removeQueue } from "./remove.ts";
+import { noQueue } from "./room.ts";
 import type { Room } from "./room.ts";
 import type { QueueSettings } from "./settings.ts";
+import { unlessRemoved } from "./site.ts";
 import { sweep } from "./sweep.ts";
 import type { SweepResult } from "./sweep.ts";
 import type { Verified, VerifyOptions } from "./finding.ts";
@@ -129,16 +131,26 @@ export class Queue {
     return move(this.room, this.buckets, target, options);
   }
 
+  /** @throws NO_QUEUE, also where it is removed meanwhile. */
   async sweep(warn: Warn = () => {}): Promise<SweepResult> {
-    return sweep(this.room, this.buckets, this.intake, warn);
+    const { room, buckets, intake } = this;
+    return unlessRemoved(room, noQueue, () => sweep(room, buckets, intake, warn));
   }
 
-  /** Reads every name and byte; with `repair` puts right what is wrong, and loses no payload. */
+  /**
+   * Reads every name and byte; with `repair` puts right what is wrong, and loses no payload.
+   *
+   * @throws NO_QUEUE  where it is removed meanwhile: what was missing then is not amiss.
+   */
   async verify(options?: VerifyOptions): Promise<Verified> {
     // Loaded here, because who puts or takes needs none of it.
     const { verifyQueue } = await import("./verify.ts");
     const { room, buckets, intake: delivery } = this;
-    return verifyQueue({ room, buckets, delivery }, options);
+    return unlessRemoved(room, noQueue, async () => {
+      const verified = await verifyQueue({ room, buckets, delivery }, options);
+      await room.fs.lstat(room.layout.root);
+      return verified;
+    });
   }
 
   /** Removes the queue and everything in it. @throws NO_QUEUE */

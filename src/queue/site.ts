@@ -101,3 +101,23 @@ export abstract class Site {
     return this.disk.clock.now();
   }
 }
+
+/**
+ * Does what looks at all of a site. Where that is removed in this instant it is said, whatever was found
+ * missing first; where it was made anew since, all is done again. @throws what `none` makes, and `act` throws.
+ */
+export async function unlessRemoved<T>(
+  { name, fs, layout }: Site,
+  none: (name: string) => Error,
+  act: () => Promise<T>,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+      if (!(await ignore(() => fs.lstat(layout.root), "ENOENT"))) throw none(name);
+      if (tries > 1) throw error;
+    }
+  }
+}

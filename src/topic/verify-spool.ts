@@ -8,6 +8,7 @@
  *   queues/ topics/  what is no queue and no topic
  */
 import { ignore, isDirectory, makeDirectory, readFile } from "../disk/durable.ts";
+import { kindOf } from "../disk/kind.ts";
 import type { FileSystem } from "../disk/file-system.ts";
 import { isErrno } from "../errors.ts";
 import { ORPHAN_SWEEP_MS } from "../limits.ts";
@@ -193,7 +194,8 @@ export async function mendSpoolFile(
   if (problem === undefined) return undefined;
   const repair = "made anew";
   if (problem === "is missing") return { path, problem, repair };
-  const site = { fs, disk: { random: Math.random }, layout: { aside: `${dir}/aside` } };
+  const kind = kindOf((await fs.space(dir)).type);
+  const site = { fs, disk: { random: Math.random, kind }, layout: { aside: `${dir}/aside` } };
   await needAside(fs, site.layout.aside, moved);
   const target = await setAside(site, path, "", () => {});
   if (target === undefined) return { path, problem, repair };

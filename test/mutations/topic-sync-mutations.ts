@@ -10,7 +10,7 @@ export const TOPIC_SYNCS: readonly Mutation[] = [
     file: "topic/publish.ts",
     find: 'const written = sync === "disk" ? syncOf(this.site, draft) : draft.close();',
     replace:
-      'const written = sync !== "disk" && sync !== "none" ? syncOf(this.site, draft) : Promise.resolve();',
+      'const written = sync === "none" ? draft.close() : Promise.resolve().then(() => void syncOf);',
     breaks: "After a power cut some subscriptions have a torn file.",
     catchers: POWER,
   },

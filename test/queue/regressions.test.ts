@@ -16,6 +16,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import { describe, expect } from "vitest";
 
@@ -378,7 +380,7 @@ describe("a takeover", () => {
         }
         if (method === "rename") {
           return (from: string, to: string) => {
-            if (from.startsWith(`${reclaimed}/`) && !to.startsWith(reclaimed)) moves.push(from);
+            if (from.startsWith(reclaimed) && !to.startsWith(reclaimed)) moves.push(from);
             return below.rename(from, to);
           };
         }
@@ -467,4 +469,18 @@ describe("a claim whose file cannot be opened", () => {
       }
     });
   }
+});
+
+describe("a program that meets many names", () => {
+  test("keeps none that nobody has in hand", async ({ spool }) => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const kept = spool.queue("kept");
+    const met = numbers(1000).map((name) => new WeakRef(spool.queue(`topic/${name}`)));
+    // What was looked at in this turn is kept to its end.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(met.filter((one) => one.deref() !== undefined).length).toBeLessThan(10);
+    expect(spool.queue("kept")).toBe(kept);
+  });
 });
