@@ -12,9 +12,8 @@
  *   3. rename  it from tmp/ to ready/: now it is delivered. Only a batch with both markers may
  *
  * A crash between 2 and 3 leaves a marked batch in tmp/. The next put of that key, or the sweeper,
- * *finishes* it: it repeats 2 and 3 for that batch. Each step is idempotent and 3 can happen only
- * once, because its source is there only once. So the key's message is delivered exactly once,
- * whoever dies when, and every put that says success has seen to it that it is durable.
+ * *finishes* it: it repeats 2 and 3 for that batch. Each step is idempotent and 3 can happen only once, because
+ * its source is there only once. So whoever dies when, the key's message is delivered once and durable.
  */
 import { dirname } from "node:path";
 
@@ -103,24 +102,25 @@ async function finish(
   sync: Sync,
 ): Promise<string | undefined> {
   const { site } = delivery;
+  const { layout } = site;
   const match = KEYED.exec(keyed.slice(keyed.lastIndexOf("/") + 1));
   const [, hash = "", current = "", next = "", sliceName = ""] = match ?? [];
   const slice = parseSlice(sliceName);
   if (slice === undefined) throw new SpoolError("IO", `${keyed}: not a name of ours`);
   // A power cut must not leave the markers without their batch.
-  if (sync === "disk" && !site.disk.kind.oneSync) await syncDirectory(site.fs, site.layout.tmp);
+  if (sync === "disk" && !site.disk.kind.oneSync) await syncDirectory(site.fs, layout.tmp);
   for (const epoch of [current, next]) {
-    const directory = `${site.layout.dedup}/${epoch}`;
+    const directory = `${layout.dedup}/${epoch}`;
     const rival = await mark(site, keyed, inode, directory, hash);
     if (rival === inode) continue;
-    if (epoch === next) await unmark(site, `${site.layout.dedup}/${current}/${hash}`, inode);
+    if (epoch === next) await unmark(site, `${layout.dedup}/${current}/${hash}`, inode);
     return finishRival(delivery, rival, `${directory}/${hash}`, sync);
   }
   // A power cut must not leave the message without its markers.
   if (sync === "disk") await syncMarkers(site, [current, next]);
   const placed = await delivery.deliver(keyed, slice, sync);
   if (sync === "disk") {
-    await syncMarker(delivery, `${site.layout.dedup}/${next}/${hash}`, slice.batch, placed);
+    await syncMarker(delivery, `${layout.dedup}/${next}/${hash}`, slice.batch, placed);
   }
   return slice.batch;
 }

@@ -18,6 +18,8 @@ import { QueueIntake } from "./intake.ts";
 import type { Intake } from "./intake.ts";
 import type { LeaseStyle } from "./lease.ts";
 import type { Message } from "./message.ts";
+import { messagesOf } from "./messages.ts";
+import type { ConsumeOptions } from "./patience.ts";
 import { Putter } from "./put.ts";
 import type { Body, PutResult } from "./put.ts";
 import { ManyPutter } from "./put-lines.ts";
@@ -30,8 +32,8 @@ import { unlessRemoved } from "./site.ts";
 import { sweep } from "./sweep.ts";
 import type { SweepResult } from "./sweep.ts";
 import type { Verified, VerifyOptions } from "./finding.ts";
-import { messagesOf, workOn } from "./worker.ts";
-import type { ConsumeOptions, Handler, WorkOptions } from "./worker.ts";
+import { workOn } from "./worker.ts";
+import type { Handler, WorkOptions } from "./worker.ts";
 
 export class Queue {
   readonly name: string;

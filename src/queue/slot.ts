@@ -8,6 +8,7 @@
  */
 import { chain } from "../disk/file-system.ts";
 import type { Awaitable } from "../disk/file-system.ts";
+import { SpoolError } from "../errors.ts";
 import { CLAIM_MESSAGES } from "../limits.ts";
 import type { Claim } from "./claimer.ts";
 import type { Consumer } from "./consumer.ts";
@@ -150,6 +151,30 @@ export class Slot {
       if (open.window.size === 0) await open.held.giveBack();
     } finally {
       await open.file.close();
+    }
+  }
+}
+
+export const isLost = (error: unknown): boolean =>
+  error instanceof SpoolError && error.code === "LEASE_LOST";
+
+/** The next message; a lease that was lost meanwhile is made anew. */
+export function nextOf(slot: Slot): Awaitable<Message | undefined> {
+  try {
+    const next = slot.next();
+    return next instanceof Promise ? next.catch((error) => nextAfter(slot, error)) : next;
+  } catch (error) {
+    return nextAfter(slot, error);
+  }
+}
+
+async function nextAfter(slot: Slot, thrown: unknown): Promise<Message | undefined> {
+  for (let error = thrown; ;) {
+    if (!isLost(error)) throw error;
+    try {
+      return await slot.next();
+    } catch (again) {
+      error = again;
     }
   }
 }

@@ -1,36 +1,19 @@
 /**
- * Two ways to consume: an iterator of messages, and a loop that calls a handler.
+ * A loop that calls a handler for each message.
  *
- * Both hold one lease, give back what they hold when they end, without counting an attempt, and
- * make a new lease when theirs was taken away (a suspended laptop): then only the messages that
- * were in hand are lost to them, and their acks fail.
+ * All its slots share one lease. It gives back what it holds when it ends, without counting an attempt, and
+ * makes a new lease when its own was taken away (a suspended laptop): then only the messages that
+ * were in hand are lost to it, and their acks fail.
  */
-import type { Awaitable } from "../disk/file-system.ts";
-import { fromErrno, SpoolError } from "../errors.ts";
-import { CLAIM_MESSAGES } from "../limits.ts";
 import { timeOfId } from "../message/id.ts";
-import { Consumer } from "./consumer.ts";
-import { Slot } from "./slot.ts";
-import type { ConsumerOptions } from "./consumer.ts";
 import type { Buckets } from "./buckets.ts";
+import { Consumer } from "./consumer.ts";
 import type { Message } from "./message.ts";
+import { Patience } from "./patience.ts";
+import type { ConsumeOptions } from "./patience.ts";
 import type { Room } from "./room.ts";
+import { isLost, nextOf, Slot } from "./slot.ts";
 import { Turnstile } from "./turnstile.ts";
-
-export interface ConsumeOptions extends ConsumerOptions {
-  /** Ends the loop. What is still held goes back without counting an attempt. */
-  readonly signal?: AbortSignal;
-  /** End when nothing is ready, instead of waiting for more. */
-  readonly untilEmpty?: boolean;
-  /** End when nothing came for this long, in ms. */
-  readonly idleMs?: number;
-  /**
-   * Messages that may be in hand at once, of `messages`. Default 1. Acks that are not awaited before the
-   * next message is asked for then share one rename: many times as fast. After a crash only the
-   * first one that was not acked has an attempt counted.
-   */
-  readonly prefetch?: number;
-}
 
 export interface WorkOptions extends Omit<ConsumeOptions, "prefetch"> {
   /** Handlers that run at once. Default 1. */
@@ -39,115 +22,6 @@ export interface WorkOptions extends Omit<ConsumeOptions, "prefetch"> {
   readonly maxMessages?: number;
   /** Told of each lease that was lost, and of each handler's error that led to a retry. */
   readonly onError?: (error: unknown, message: Message | undefined) => void;
-}
-
-const isLost = (error: unknown): boolean =>
-  error instanceof SpoolError && error.code === "LEASE_LOST";
-
-/** Messages one by one. Settle each; asking for the next one leaves an unsettled one in hand. */
-export async function* messagesOf(
-  room: Room,
-  buckets: Buckets,
-  options: ConsumeOptions,
-): AsyncGenerator<Message> {
-  await room.settings();
-  const consumer = new Consumer(room, buckets, "beating", options);
-  const slot = new Slot(consumer, room, 1, prefetchOf(options));
-  const patience = new Patience(consumer, room, options);
-  try {
-    try {
-      while (!options.signal?.aborted) {
-        // What could not be settled would be handed out again and again.
-        if (consumer.failure !== undefined) throw consumer.failure;
-        const next = nextOf(slot);
-        const message = next instanceof Promise ? await next : next;
-        if (message !== undefined) {
-          yield message;
-          patience.renew();
-        } else if (!(await patience.wait())) {
-          return;
-        }
-      }
-    } finally {
-      try {
-        await giveBack(slot);
-      } finally {
-        await consumer.close();
-      }
-    }
-  } catch (error) {
-    throw fromErrno(error);
-  }
-}
-
-function prefetchOf({ prefetch = 1 }: ConsumeOptions): number {
-  if (Number.isInteger(prefetch) && prefetch >= 1 && prefetch <= CLAIM_MESSAGES) return prefetch;
-  throw new SpoolError("BAD_VALUE", `not a prefetch: ${prefetch}`, `Give 1 to ${CLAIM_MESSAGES}.`);
-}
-
-/** The next message; a lease that was lost meanwhile is made anew. */
-function nextOf(slot: Slot): Awaitable<Message | undefined> {
-  try {
-    const next = slot.next();
-    return next instanceof Promise ? next.catch((error) => nextAfter(slot, error)) : next;
-  } catch (error) {
-    return nextAfter(slot, error);
-  }
-}
-
-async function nextAfter(slot: Slot, thrown: unknown): Promise<Message | undefined> {
-  for (let error = thrown; ;) {
-    if (!isLost(error)) throw error;
-    try {
-      return await slot.next();
-    } catch (again) {
-      error = again;
-    }
-  }
-}
-
-/** Waits for more messages, as long as the options say that there may be some. */
-class Patience {
-  readonly #consumer: Consumer;
-  readonly #options: ConsumeOptions;
-  readonly #nowMs: () => number;
-  #idleSinceMs: number;
-
-  constructor(consumer: Consumer, { disk: { clock } }: Room, options: ConsumeOptions) {
-    this.#consumer = consumer;
-    this.#options = options;
-    this.#nowMs = () => clock.monotonicMs();
-    this.#idleSinceMs = this.#nowMs();
-  }
-
-  /** A message came, or was dealt with. */
-  renew(): void {
-    this.#idleSinceMs = this.#nowMs();
-  }
-
-  /** True where it is to be looked again; false where there is no more to wait for. */
-  async wait(): Promise<boolean> {
-    const { untilEmpty, idleMs = Number.POSITIVE_INFINITY, signal } = this.#options;
-    if (untilEmpty) return this.#consumer.hasMore();
-    // A wait may end before anything has come: the time counts from the last message.
-    const leftMs = idleMs - (this.#nowMs() - this.#idleSinceMs);
-    if (leftMs <= 0) return false;
-    await this.#consumer.wait(leftMs, signal);
-    return true;
-  }
-}
-
-async function giveBack(slot: Slot): Promise<void> {
-  const acts = [() => slot.close(), ...slot.inHand.map((message) => () => message.giveBack())];
-  let failure: unknown;
-  for (const act of acts) {
-    try {
-      await act();
-    } catch (error) {
-      if (!isLost(error)) failure ??= error;
-    }
-  }
-  if (failure !== undefined) throw failure;
 }
 
 export type Handler = (message: Message) => unknown;
