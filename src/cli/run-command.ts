@@ -58,6 +58,7 @@ export class CommandRunner {
   /** Those that run nothing. */
   readonly #idle: Spawner[] = [];
   readonly #spawners = new Set<Spawner>();
+  #isStarting = false;
   /** So many spawners at the most. */
   #limit: number;
   /** What was got ready, by message and attempt. */
@@ -121,7 +122,9 @@ export class CommandRunner {
     const child = new ChildCommand(command, { ...env, ...command.env }, stdin, onStderr);
     const outcome = await this.#watch(message, (signal) => child.kill(signal), child.ended);
     const isBrief = performance.now() - startMs < BRIEF_MS;
-    if (isBrief && this.#spawners.size < this.#limit) this.#startSpawner();
+    // One after the other: where many run at once, they may be more than are needed.
+    const isDue = !this.#isStarting && this.#spawners.size < this.#limit;
+    if (isBrief && isDue) this.#startSpawner();
     return outcome!;
   }
 
@@ -157,7 +160,10 @@ export class CommandRunner {
       if (isRunning) onKilled();
       this.#dismiss(spawner);
     };
-    const onReady = (): void => void this.#idle.push(spawner);
+    const onReady = (): void => {
+      this.#isStarting = false;
+      this.#idle.push(spawner);
+    };
     let spawner: Spawner;
     try {
       spawner = new Spawner(python, env, { onReady, onStderr, onAsked, onGone });
@@ -167,6 +173,7 @@ export class CommandRunner {
       this.#limit = 0;
       return;
     }
+    this.#isStarting = true;
     this.#spawners.add(spawner);
   }
 

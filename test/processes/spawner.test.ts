@@ -87,22 +87,27 @@ spawned("the exit of CMD", () => {
     ["kill -15 $$", "killed by SIGTERM"],
     ["kill -6 $$", "killed by SIGABRT"],
   ] as const) {
-    test(`${script}: a retry, and at the last attempt a dead letter that says ${reason}`, async ({
-      cli,
-    }) => {
-      await patient(cli, "max-attempts=2");
+    test(`${script}: at the last attempt a dead letter that says ${reason}`, async ({ cli }) => {
+      await patient(cli, "max-attempts=1");
       const warm = await startWarm(cli, script);
-      await cli.ok(["put", "q", "-m", "x"]);
+      const id = (await cli.ok(["put", "q", "-m", "x"])).trim();
       await isDone(cli);
-      await cli.expectStatus({ scheduled: 1 });
-      await cli.ok(["queue", "set", "q", "max-attempts=1"]);
-      const id = (await cli.ok(["put", "q", "-m", "last"])).trim();
-      await until("a dead letter", async () => (await cli.status()).dead === 1);
       await stop(warm);
+      await cli.expectStatus({ dead: 1 });
       const [letter] = await cli.lines(["dlq", "ls", "q", "--json"]);
       expect(letter).toMatchObject({ id, attempts: 1, reason });
     });
   }
+
+  test("any other: a retry after the back-off", async ({ cli }) => {
+    await patient(cli);
+    const warm = await startWarm(cli, "exit 3");
+    await cli.ok(["put", "q", "-m", "x"]);
+    await isDone(cli);
+    await stop(warm);
+    const [waiting] = await cli.lines(["peek", "q", "--state", "scheduled", "--json"]);
+    expect(waiting).toMatchObject({ attempts: 1, body: "x" });
+  });
 
   test("65: a dead letter with the exit code and the last 4 KiB of its own stderr, which is told as it comes", async ({
     cli,
