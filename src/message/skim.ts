@@ -9,7 +9,7 @@ import { FENCE } from "./slice.ts";
 
 /** The value of a character of an id; 32 and more of any other. */
 const DIGITS = new Uint8Array(128).fill(99);
-for (const [value, digit] of [..."0123456789abcdefghjkmnpqrstvwxyz"].entries()) {
+for (const [value, digit] of Array.from("0123456789abcdefghjkmnpqrstvwxyz").entries()) {
   DIGITS[digit.charCodeAt(0)] = value;
 }
 

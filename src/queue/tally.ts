@@ -80,7 +80,9 @@ export function countWaiting(names: readonly string[], nowMs: number): Count {
       ready.add(count, bytes, timeMs);
     }
   }
-  return { ...total, fromMs, untilMs: Math.min(untilMs, total.nextDueMs) };
+  const { nextDueMs } = total;
+  untilMs = Math.min(untilMs, nextDueMs);
+  return { ready, scheduled, retrying, expired, nextDueMs, fromMs, untilMs };
 }
 
 /** A count that the clock does not change. */

@@ -25,7 +25,7 @@ function read(name: string, isHeld: boolean): unknown {
 }
 
 const character = fc.oneof(
-  fc.constantFrom(..."0123456789-nobarxcy~abfzil./ :`{@é"),
+  fc.constantFrom(...Array.from("0123456789-nobarxcy~abfzil./ :`{@é")),
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 1 }),
 );
 const edit = fc.record({
