@@ -66,7 +66,11 @@ export interface OpenOptions {
 export class Spool {
   readonly dir: string;
   readonly disk: Disk;
-  readonly #queues = new Map<string, Queue>();
+  /** Those that somebody has in hand: subscriptions come and go, and a publisher meets each of their names. */
+  readonly #queues = new Map<string, WeakRef<Queue>>();
+  readonly #dropped = new FinalizationRegistry((name: string) => {
+    if (this.#queues.get(name)?.deref() === undefined) this.#queues.delete(name);
+  });
   readonly #topics = new Map<string, Topic>();
 
   constructor(dir: string, disk: Disk) {
@@ -76,11 +80,12 @@ export class Spool {
 
   /** A queue by its name, or a subscription; it need not be there yet. @throws BAD_NAME */
   queue(name: string): Queue {
-    let queue = this.#queues.get(name);
+    let queue = this.#queues.get(name)?.deref();
     if (queue === undefined) {
       const path = `${this.dir}/${pathOfQueue(name)}`;
       queue = new Queue(new Room(checkQueueName(name), path, this.disk, this.#sourceOf(name)));
-      this.#queues.set(name, queue);
+      this.#queues.set(name, new WeakRef(queue));
+      this.#dropped.register(queue, name);
     }
     return queue;
   }

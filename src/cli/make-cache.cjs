@@ -8,7 +8,8 @@ const { Script } = require("node:vm");
 
 const [dist, scratch] = process.argv.slice(2).map((path) => resolve(path));
 const filename = `${dist}/core.cjs`;
-const script = new Script(readFileSync(filename, "latin1"), { filename });
+const source = readFileSync(filename);
+const script = new Script(source.toString("latin1"), { filename });
 
 async function warmUp(main) {
   const env = { SPOOL_DIR: `${scratch}/spool`, XDG_CACHE_HOME: `${scratch}/cache` };
@@ -24,7 +25,9 @@ async function warmUp(main) {
   ];
   for (const call of calls) await main(call, env);
   await lookTwice(main, env);
-  writeFileSync(`${dist}/core.cache`, script.createCachedData());
+  // The code twice and the source in between: by that entry.ts sees whether it is whole, and of this source.
+  const code = script.createCachedData();
+  writeFileSync(`${dist}/core.cache`, Buffer.concat([code, source, code]));
   process.exit();
 }
 

@@ -1,135 +1,230 @@
 /**
- * Running a command for a message: payload on stdin, its path in `{}` and SPOOL_FILE.
+ * Running a command for each message: payload on stdin, its path in `{}` and SPOOL_FILE.
  *
- * The command gets a process group of its own, so that ^C in a terminal reaches the worker alone,
- * and so that a time-out ends everything that the command has started.
+ * While a command runs the next one is got ready: its payload is written. It runs when its message is in
+ * hand, and not before; so what is ready when the worker stops or dies was not tried.
+ *
+ * At first commands are children of Node. Where they prove to be brief, what is around them counts: then a spawner
+ * runs them, one for each that runs at once. Whatever a spawner cannot do, Node does, and says what is wrong.
  */
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-
 import { dropPayload, writePayload } from "../disk/payload-file.ts";
-import { STDERR_TAIL_BYTES } from "../limits.ts";
+import { openForReading } from "../disk/stdio.ts";
+import { isOfSystem } from "../errors.ts";
 import type { Message } from "../queue/message.ts";
+import type { Upcoming } from "../queue/upcoming.ts";
+import { ChildCommand } from "./child-command.ts";
+import { CommandGroup } from "./command-group.ts";
+import { commandFor } from "./command.ts";
+import type { Command, CommandTemplate, Ended, Outcome } from "./command.ts";
+import { Spawner } from "./spawner.ts";
 
-/** From the first, polite signal to the last one, in ms. */
-const KILL_AFTER_MS = 5000;
+/** A command is brief that ends within this, in ms: to start it is a good part of its cost. */
+const BRIEF_MS = 50;
 
-/** How long what a command left behind may hold its stderr open, in ms. */
-const STDERR_GRACE_MS = 200;
+/** Payloads up to this are written ahead, in bytes: it may be in vain. */
+const AHEAD_BYTES = 64 * 1024;
 
-export interface RunOptions {
-  readonly argv: readonly string[];
-  readonly timeoutMs: number | undefined;
+export interface RunnerOptions extends CommandTemplate {
+  /** All of the environment that is the same for all commands. */
   readonly env: NodeJS.ProcessEnv;
-  /** A fresh path for the payload. */
-  readonly path: string;
+  readonly timeoutMs: number | undefined;
+  /** Commands at once. */
+  readonly jobs: number;
+  /** There is one message only. */
+  readonly isOnce: boolean;
+  /** The path of a Python for spawners, if there may be one. */
+  readonly python: string | undefined;
+  /** A fresh path for a payload. */
+  readonly draft: () => string;
   readonly onStderr: (bytes: Buffer) => void;
-  /** Told of the child, so that it can be killed; and again when it has ended. */
-  readonly onStart: (child: ChildProcess) => void;
-  readonly onEnd: (child: ChildProcess) => void;
-}
-
-export interface Outcome {
-  /** The exit code; 126 or 127 where it could not be run; null where a signal ended it. */
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly hasTimedOut: boolean;
-  /** The end of what it wrote to stderr. */
-  readonly stderr: string;
+  /** A command has asked its parent to stop. */
+  readonly onAsked: () => void;
+  /** The parent of a command that runs was killed. */
+  readonly onKilled: () => void;
 }
 
 /** The payload could not be written for the command: that is no attempt of the message. */
 export class NoPayload extends Error {}
 
-/** @throws NoPayload */
-export async function runCommand(message: Message, options: RunOptions): Promise<Outcome> {
-  let fd: number;
-  try {
-    fd = await writePayload(options.path, message.stream());
-  } catch (cause) {
-    throw new NoPayload("no payload file", { cause });
+/** What a command needs before it can run. */
+interface Ready {
+  readonly command: Command;
+  readonly request: Buffer | undefined;
+}
+
+export class CommandRunner {
+  readonly #options: RunnerOptions;
+  readonly #groups = new Set<CommandGroup>();
+  /** Those that run nothing. */
+  readonly #idle: Spawner[] = [];
+  readonly #spawners = new Set<Spawner>();
+  /** So many spawners at the most. */
+  #limit: number;
+  /** What was got ready, by message and attempt. */
+  readonly #ready = new Map<string, Ready>();
+  #lost: AbortSignal | undefined;
+  /** Payloads of commands that have ended. */
+  #spent: string[] = [];
+  #isClosed = false;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    const { isOnce, python, jobs } = options;
+    this.#limit = isOnce || python === undefined ? 0 : jobs;
   }
-  try {
-    return await run(message, fd, options);
-  } finally {
-    dropPayload(options.path, fd);
+
+  /** Runs the command for a message to its end. @throws NoPayload */
+  async run(message: Message): Promise<Outcome> {
+    const { command, request } = this.#takeReady(message) ?? (await this.#write(message));
+    try {
+      const outcome = request && (await this.#runThere(message, request));
+      return outcome ?? (await this.#runHere(message, command));
+    } finally {
+      this.#drop(command);
+    }
+  }
+
+  /** Kills all commands that run, with all that they have started. */
+  kill(): void {
+    for (const group of this.#groups) group.kill("SIGKILL");
+  }
+
+  /** Nothing runs any more: what was got ready will not. */
+  close(): void {
+    this.#isClosed = true;
+    for (const spawner of this.#spawners) spawner.close();
+    for (const { command } of this.#ready.values()) this.#drop(command);
+    this.#ready.clear();
+    this.#sweep();
+  }
+
+  /** By a spawner, if there is one; undefined where it was not run. */
+  async #runThere(message: Message, request: Buffer): Promise<Outcome | undefined> {
+    const spawner = this.#idle.pop();
+    if (spawner === undefined) return undefined;
+    const kill = (signal: NodeJS.Signals): void => spawner.kill(signal);
+    const outcome = await this.#watch(message, kill, spawner.run(request));
+    if (outcome === undefined) this.#dismiss(spawner);
+    else this.#idle.push(spawner);
+    return outcome;
+  }
+
+  async #runHere(message: Message, command: Command): Promise<Outcome> {
+    const { env, onStderr } = this.#options;
+    let stdin: number;
+    try {
+      stdin = openForReading(command.payload);
+    } catch (cause) {
+      throw new NoPayload("no payload file", { cause });
+    }
+    const startMs = performance.now();
+    const child = new ChildCommand(command, { ...env, ...command.env }, stdin, onStderr);
+    const outcome = await this.#watch(message, (signal) => child.kill(signal), child.ended);
+    const isBrief = performance.now() - startMs < BRIEF_MS;
+    if (isBrief && this.#spawners.size < this.#limit) this.#startSpawner();
+    return outcome!;
+  }
+
+  /** Sees to it that a command that has begun to run ends in time; meanwhile gets the next one ready. */
+  async #watch(
+    message: Message,
+    kill: (signal: NodeJS.Signals) => void,
+    ending: Promise<Ended | undefined>,
+  ): Promise<Outcome | undefined> {
+    this.#listenTo(message.lost);
+    const group = new CommandGroup(kill, message.lost, this.#options.timeoutMs);
+    this.#groups.add(group);
+    if (!this.#options.isOnce) void this.#getReady(message);
+    const ended = await ending;
+    group.close();
+    this.#groups.delete(group);
+    return ended && { ...ended, hasTimedOut: group.hasTimedOut };
+  }
+
+  /** Once for each lease, and not for each message: it is the same one for most. */
+  #listenTo(lost: AbortSignal): void {
+    if (lost === this.#lost) return;
+    this.#lost = lost;
+    const end = (): void => {
+      for (const group of this.#groups) group.endIfLost();
+    };
+    lost.addEventListener("abort", end, { once: true });
+  }
+
+  #startSpawner(): void {
+    const { python = "", env, onStderr, onAsked, onKilled } = this.#options;
+    const onGone = (isRunning: boolean): void => {
+      if (isRunning) onKilled();
+      this.#dismiss(spawner);
+    };
+    const onReady = (): void => void this.#idle.push(spawner);
+    let spawner: Spawner;
+    try {
+      spawner = new Spawner(python, env, { onReady, onStderr, onAsked, onGone });
+    } catch (error) {
+      // It is only slower without.
+      if (!isOfSystem(error)) throw error;
+      this.#limit = 0;
+      return;
+    }
+    this.#spawners.add(spawner);
+  }
+
+  /** One that cannot do its work is not followed by another. */
+  #dismiss(spawner: Spawner): void {
+    spawner.close();
+    this.#spawners.delete(spawner);
+    if (this.#idle.includes(spawner)) this.#idle.splice(this.#idle.indexOf(spawner), 1);
+    this.#limit = 0;
+  }
+
+  async #getReady(message: Message): Promise<void> {
+    try {
+      await message.behind(async (next) => {
+        if (next.bytes > AHEAD_BYTES || this.#ready.has(keyOf(next))) return;
+        const ready = await this.#write(next);
+        if (this.#isClosed) dropPayload(ready.command.payload);
+        else this.#ready.set(keyOf(next), ready);
+      });
+    } catch {
+      // When its turn comes it fails again, and is told.
+    }
+  }
+
+  #takeReady(message: Message): Ready | undefined {
+    const key = keyOf(message);
+    const ready = this.#ready.get(key);
+    this.#ready.delete(key);
+    // Behind each command that runs there is one at the most: what is more has gone another way.
+    for (const [stale, { command }] of this.#ready) {
+      if (this.#ready.size < this.#options.jobs) break;
+      this.#ready.delete(stale);
+      this.#drop(command);
+    }
+    return ready;
+  }
+
+  async #write(message: Upcoming): Promise<Ready> {
+    const payload = this.#options.draft();
+    try {
+      await writePayload(payload, message.stream());
+    } catch (cause) {
+      throw new NoPayload("no payload file", { cause });
+    }
+    const command = commandFor(this.#options, message, payload);
+    return { command, request: Spawner.requestFor(command) };
+  }
+
+  /** Removes its payload, when the next command has been started. */
+  #drop({ payload }: Command): void {
+    if (this.#spent.push(payload) === 1) setImmediate(() => this.#sweep());
+  }
+
+  #sweep(): void {
+    const spent = this.#spent;
+    this.#spent = [];
+    for (const payload of spent) dropPayload(payload);
   }
 }
 
-/** Signals the command and all that it has started. */
-export function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    // It has ended already.
-  }
-}
-
-function run(message: Message, fd: number, options: RunOptions): Promise<Outcome> {
-  const [file = "", ...args] = options.argv.map((word) => word.replaceAll("{}", options.path));
-  const { promise, resolve } = Promise.withResolvers<Outcome>();
-  const child = spawn(file, args, {
-    stdio: [fd, "inherit", "pipe"],
-    detached: true,
-    env: options.env,
-  });
-  const tail = new Tail(STDERR_TAIL_BYTES);
-  const timers: NodeJS.Timeout[] = [];
-  let hasTimedOut = false;
-  const end = (): void => {
-    killGroup(child, "SIGTERM");
-    timers.push(setTimeout(() => killGroup(child, "SIGKILL"), KILL_AFTER_MS));
-  };
-  // Another consumer has the message now: what this command does further is in vain.
-  message.lost.addEventListener("abort", end, { once: true });
-  if (options.timeoutMs !== undefined) {
-    timers.push(
-      setTimeout(() => {
-        hasTimedOut = true;
-        end();
-      }, options.timeoutMs),
-    );
-  }
-  const settle = (code: number | null, signal: NodeJS.Signals | null): void => {
-    for (const timer of timers) clearTimeout(timer);
-    // What it has started and left behind has had its time, too.
-    if (hasTimedOut || message.lost.aborted) killGroup(child, "SIGKILL");
-    message.lost.removeEventListener("abort", end);
-    child.stderr?.destroy();
-    options.onEnd(child);
-    resolve({ code, signal, hasTimedOut, stderr: tail.text() });
-  };
-  child.stderr?.on("data", (bytes: Buffer) => {
-    tail.add(bytes);
-    options.onStderr(bytes);
-  });
-  child.on("error", (error: NodeJS.ErrnoException) => {
-    if (child.pid === undefined) settle(error.code === "ENOENT" ? 127 : 126, null);
-  });
-  child.on("exit", (code, signal) => {
-    const done = (): void => settle(code, signal);
-    timers.push(setTimeout(done, STDERR_GRACE_MS));
-    child.on("close", done);
-  });
-  options.onStart(child);
-  return promise;
-}
-
-/** The last bytes of a stream. */
-class Tail {
-  readonly #limit: number;
-  #bytes = Buffer.alloc(0);
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  add(bytes: Buffer): void {
-    this.#bytes = Buffer.concat([this.#bytes, bytes]).subarray(-this.#limit);
-  }
-
-  text(): string {
-    return this.#bytes.toString();
-  }
-}
+const keyOf = ({ id, attempt }: Upcoming): string => `${id} ${attempt}`;

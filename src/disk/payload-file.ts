@@ -1,28 +1,32 @@
 /** A file that holds one payload and nothing else, for a program that wants a path or a stdin. */
 import * as fs from "node:fs";
 
-/** Writes the blocks to a new file; returns a descriptor that reads it from its start. */
-export async function writePayload(path: string, blocks: AsyncIterable<Buffer>): Promise<number> {
-  const fd = fs.openSync(path, "wx+", 0o600);
+import { isOfSystem } from "../errors.ts";
+
+/** Writes the blocks to a new file; where that fails, there is none. */
+export async function writePayload(path: string, blocks: AsyncIterable<Buffer>): Promise<void> {
+  const fd = fs.openSync(path, "wx", 0o600);
   try {
-    let at = 0;
-    for await (const block of blocks) {
-      for (let done = 0; done < block.length;) {
-        const count = fs.writeSync(fd, block, done, block.length - done, at);
-        done += count;
-        at += count;
+    try {
+      for await (const block of blocks) {
+        for (let done = 0; done < block.length;) {
+          done += fs.writeSync(fd, block, done, block.length - done);
+        }
       }
+    } finally {
+      fs.closeSync(fd);
     }
-    return fd;
   } catch (error) {
-    fs.closeSync(fd);
-    fs.rmSync(path, { force: true });
+    dropPayload(path);
     throw error;
   }
 }
 
-/** Removes it; the descriptor, where it is still open, is closed. */
-export function dropPayload(path: string, fd: number): void {
-  fs.closeSync(fd);
-  fs.rmSync(path, { force: true });
+/** Removes it, where a command has not. What stays is swept when we are gone. */
+export function dropPayload(path: string): void {
+  try {
+    fs.unlinkSync(path);
+  } catch (error) {
+    if (!isOfSystem(error)) throw error;
+  }
 }

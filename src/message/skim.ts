@@ -9,9 +9,8 @@ import { FENCE } from "./slice.ts";
 
 /** The value of a character of an id; 32 and more of any other. */
 const DIGITS = new Uint8Array(128).fill(99);
-for (const [value, digit] of Array.from("0123456789abcdefghjkmnpqrstvwxyz").entries()) {
-  DIGITS[digit.charCodeAt(0)] = value;
-}
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+for (let value = 0; value < ALPHABET.length; value++) DIGITS[ALPHABET.charCodeAt(value)] = value;
 
 const NO_NUMBER = -1;
 const ZERO = 48;

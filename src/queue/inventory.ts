@@ -17,6 +17,7 @@ import { parseBucket } from "./buckets.ts";
 import { CountTable } from "./count-table.ts";
 import type { Stamp } from "./count-table.ts";
 import { isDropped } from "./drop-box.ts";
+import { takenFrom } from "./layout.ts";
 import { parseLeaseName } from "./lease.ts";
 import type { Room } from "./room.ts";
 import { always, countHeld, countWaiting, Total } from "./tally.ts";
@@ -58,7 +59,7 @@ export interface InFlight extends Tally {
 }
 
 const isBucket = (name: string): boolean => parseBucket(name) !== undefined;
-const isLease = (name: string): boolean => parseLeaseName(name) !== undefined;
+const isLease = (name: string): boolean => parseLeaseName(takenFrom(name)) !== undefined;
 
 /** How the names in a directory are summed up. */
 type Summing = (names: readonly string[], nowMs: number) => Awaitable<Count>;

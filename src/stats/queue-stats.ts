@@ -4,7 +4,9 @@
 import type { Breath } from "../clock.ts";
 import { ignore } from "../disk/durable.ts";
 import type { Queue } from "../queue/queue.ts";
+import { noQueue } from "../queue/room.ts";
 import type { Room } from "../queue/room.ts";
+import { unlessRemoved } from "../queue/site.ts";
 
 export interface QueueStats {
   readonly name: string;
@@ -36,11 +38,13 @@ export interface QueueStats {
  * Counts a queue. What was counted of directories that have not changed since is used again, so a
  * program that looks often keeps its `Queue`, or has a StatsReader.
  *
- * @throws NO_QUEUE
+ * @throws NO_QUEUE, also where it is removed meanwhile.
  */
 export async function statsOf(queue: Queue): Promise<QueueStats> {
-  await checkThere(queue.room);
-  return countQueue(queue);
+  return unlessRemoved(queue.room, noQueue, async () => {
+    await checkThere(queue.room);
+    return countQueue(queue);
+  });
 }
 
 /**

@@ -1,6 +1,4 @@
 /** spool work — run a command for each message. */
-import type { ChildProcess } from "node:child_process";
-
 import type { Verb } from "../verb.ts";
 
 import { fromErrno, SpoolError } from "../../errors.ts";
@@ -15,9 +13,10 @@ import {
   parseQueue,
   queueArgument,
 } from "../options.ts";
-import { killGroup, NoPayload, runCommand } from "../run-command.ts";
-import type { Outcome } from "../run-command.ts";
+import type { Outcome } from "../command.ts";
+import { CommandRunner, NoPayload } from "../run-command.ts";
 import { onSignals } from "../signals.ts";
+import { PYTHON } from "../spawner-script.ts";
 
 interface Options extends GlobalOptions {
   readonly jobs?: number;
@@ -72,11 +71,10 @@ async function work(
 class CommandWorker {
   readonly #context: Context;
   readonly #queue: Queue;
-  readonly #dir: string;
   readonly #argv: readonly string[];
   readonly #options: Options;
   readonly #stop = new AbortController();
-  readonly #children = new Set<ChildProcess>();
+  readonly #runner: CommandRunner;
   #failure: unknown;
 
   constructor(
@@ -88,20 +86,39 @@ class CommandWorker {
   ) {
     this.#context = context;
     this.#queue = queue;
-    this.#dir = dir;
     this.#argv = argv;
     this.#options = options;
+    const { jobs = 1, once = false, timeout: timeoutMs } = options;
+    this.#runner = new CommandRunner({
+      argv,
+      dir,
+      queue: queue.name,
+      env: context.env,
+      timeoutMs,
+      jobs,
+      isOnce: once,
+      python: PYTHON,
+      draft: () => queue.room.draft("payload-"),
+      onStderr: (bytes) => context.tell(bytes),
+      onAsked: () => this.#stop.abort(),
+      onKilled: () => {
+        context.say("a command's parent was killed, and so is this");
+        process.kill(process.pid, "SIGKILL");
+        // The first process of a container cannot be killed from within.
+        process.exit(137);
+      },
+    });
   }
 
   async run(): Promise<void> {
     const { jobs = 1, untilEmpty = false, once = false, lease } = this.#options;
-    const restore = onSignals(this.#stop, () => {
-      for (const child of this.#children) killGroup(child, "SIGKILL");
-    });
+    // What else stops us is no signal: the first one after that is not the second.
+    const told = new AbortController();
+    const restore = onSignals(told, () => this.#runner.kill());
     try {
       const handled = await this.#queue.work((message) => this.#handle(message), {
         concurrency: once ? 1 : jobs,
-        signal: this.#stop.signal,
+        signal: AbortSignal.any([told.signal, this.#stop.signal]),
         untilEmpty,
         warn: this.#context.say,
         onError: (error, message) => this.#report(error, message),
@@ -114,6 +131,7 @@ class CommandWorker {
       }
     } finally {
       restore();
+      this.#runner.close();
     }
   }
 
@@ -124,32 +142,19 @@ class CommandWorker {
     if (error instanceof SpoolError && this.#options.once) this.#failure ??= error;
   }
 
-  async #handle(message: Message): Promise<void> {
-    const path = this.#queue.room.draft("payload-");
-    const outcome = await this.#run(message, path);
-    if (outcome !== undefined) await this.#settle(message, outcome);
-  }
-
   /** Runs the command; where it could not even be given its payload all work stops. */
-  async #run(message: Message, path: string): Promise<Outcome | undefined> {
-    const running = runCommand(message, {
-      argv: this.#argv,
-      timeoutMs: this.#options.timeout,
-      env: this.#environment(message, path),
-      path,
-      onStderr: (bytes) => this.#context.tell(bytes),
-      onStart: (child) => this.#children.add(child),
-      onEnd: (child) => this.#children.delete(child),
-    });
+  async #handle(message: Message): Promise<void> {
+    let outcome: Outcome;
     try {
-      return await running;
+      outcome = await this.#runner.run(message);
     } catch (error) {
       if (!(error instanceof NoPayload)) throw error;
       await message.giveBack();
       this.#failure ??= fromErrno(error.cause);
       this.#stop.abort();
-      return undefined;
+      return;
     }
+    await this.#settle(message, outcome);
   }
 
   async #settle(message: Message, outcome: Outcome): Promise<void> {
@@ -173,22 +178,6 @@ class CommandWorker {
       await message.ack();
       if (code === 99) this.#stop.abort();
     } else await message.nack(details);
-  }
-
-  #environment(message: Message, path: string): NodeJS.ProcessEnv {
-    const env: NodeJS.ProcessEnv = {
-      ...this.#context.env,
-      SPOOL_DIR: this.#dir,
-      SPOOL_QUEUE: this.#queue.name,
-      SPOOL_ID: message.id,
-      SPOOL_ATTEMPT: String(message.attempt),
-      SPOOL_ENQUEUED_AT: message.enqueuedAt.toISOString(),
-      SPOOL_FILE: path,
-    };
-    for (const [name, value] of Object.entries(message.headers)) {
-      env[`SPOOL_H_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}`] = value;
-    }
-    return env;
   }
 }
 
