@@ -7,7 +7,7 @@
  * what is in it has to tell (a checksum). What others own, or may write to, is never read.
  */
 import * as fs from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, extname } from "node:path";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
 
@@ -76,6 +76,7 @@ function makeOwn(directory: string): boolean {
 function clear(directory: string, written: string): void {
   const files = fs
     .readdirSync(directory)
+    .filter((name) => DRAFT.test(name) || extname(name) === extname(written))
     .filter((name) => name !== written)
     .map((name) => ({ path: `${directory}/${name}`, name }));
   const drafts = files.filter(({ name }) => DRAFT.test(name));
