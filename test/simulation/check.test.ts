@@ -23,6 +23,41 @@ test("a story in which nothing is wrong", () => {
   story.check();
 });
 
+test("a duplicate's first is there, though its own sender was never told", () => {
+  const story = new Story();
+  story.send(QUEUE, "a", { key: "k", result: undefined });
+  story.send(QUEUE, "b", { key: "k", result: "duplicate", id: "a" });
+  story.keep(QUEUE, "a");
+  // It was published to nobody who is there.
+  story.send(TOPIC, "c", { key: "k", result: undefined });
+  story.send(TOPIC, "d", { key: "k", result: "duplicate", id: "c" });
+  story.history.subscriptions.splice(0);
+  story.check();
+});
+
+test("a duplicate's first is lost", () => {
+  wrong((story) => {
+    story.send(QUEUE, "a", { key: "k", result: undefined });
+    story.send(QUEUE, "b", { key: "k", result: "duplicate", id: "a" });
+  }, /is there as a, and that is nowhere/);
+  // Somebody had it; then a power cut took it back.
+  wrong((story) => {
+    story.send(QUEUE, "a", { key: "k", result: undefined });
+    story.hand(QUEUE, "a");
+    story.send(QUEUE, "b", { key: "k", result: "duplicate", id: "a" });
+    story.history.cuts.push(story.history.step());
+  }, /a: put as undefined, and lost/);
+  wrong((story) => {
+    story.send(TOPIC, "a", { key: "k", level: "error", result: undefined });
+    story.keep(ALL, "a");
+    story.send(TOPIC, "b", { key: "k", level: "error", result: "duplicate", id: "a" });
+  }, /logs.app\/all got it, logs.app\/errors not/);
+  wrong((story) => {
+    story.send(TOPIC, "a", { key: "k", result: undefined });
+    story.send(TOPIC, "b", { key: "k", result: "duplicate", id: "a" });
+  }, /is there as a, and that is nowhere/);
+});
+
 test("a power cut may undo an ack", () => {
   const story = new Story();
   story.send(QUEUE, "a");
@@ -77,7 +112,7 @@ test("a key is free again after its window", () => {
   story.keep(QUEUE, "a", "b");
   story.check();
   story.pass(30_000);
-  story.send(QUEUE, "c", { key: "k", id: "3", result: "duplicate" });
+  story.send(QUEUE, "c", { key: "k", id: "1", result: "duplicate" });
   expect(() => story.check()).toThrow(/one key, told of as 2/);
 });
 

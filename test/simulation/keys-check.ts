@@ -35,6 +35,39 @@ function once(one: Sent, other: Sent, known: (sent: Sent) => Known): void {
   assert.ok(there.length <= 1, `one key, delivered 2 times: ${told}; ${stories.join("; ")}`);
 }
 
+export const batchOf = (id: string): string => id.split(".")[0]!;
+
+/**
+ * What those were told of who came later with the same key: it is promised, whatever its own sender was told.
+ *
+ * @param bodies  what was seen anywhere, by its batch.
+ * @param mayBeUnseen  true of what nobody can have got, wherever it is.
+ */
+export function firstsOf(
+  { sent }: History,
+  bodies: ReadonlyMap<string, string>,
+  mayBeUnseen: (sent: Sent) => boolean,
+): Set<Sent> {
+  const firsts = new Set<Sent>();
+  for (const { result, to, key, id = "", ended = 0, body } of sent) {
+    if (result !== "duplicate") continue;
+    const others = sent.filter(
+      (one) => one.to === to && one.key === key && one.result !== "duplicate",
+    );
+    const first =
+      others.find((one) => one.body === bodies.get(batchOf(id))) ??
+      others.find((one) => one.id !== undefined && batchOf(one.id) === batchOf(id));
+    if (first !== undefined) firsts.add(first);
+    // One that was not told its id, and that nobody has got.
+    const isHidden = others.some(
+      (one) => one.id === undefined && one.began < ended && mayBeUnseen(one),
+    );
+    const told = `${shown(body)}: was told that it is there as ${id}`;
+    assert.ok(first !== undefined || isHidden, `${told}, and that is nowhere`);
+  }
+  return firsts;
+}
+
 /** True where both were put within one window, whenever in their calls that was. */
 function areWithinWindow(history: History, one: Sent, other: Sent): boolean {
   const { dedupWindowMs } = history;
