@@ -38,9 +38,14 @@ export class Breath {
     return monotonicMs() - this.#lastMs < BREATH_MS ? undefined : this.#breathe();
   }
 
+  /** It was just taken: the loop has waited for something. */
+  taken(): void {
+    this.#lastMs = monotonicMs();
+  }
+
   async #breathe(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
-    this.#lastMs = monotonicMs();
+    this.taken();
   }
 }
 

@@ -9,8 +9,15 @@ export const NAME_BYTES = 128;
 /** Messages in one batch: what the seven digits of `first` can name. */
 export const BATCH_MESSAGES = 9_999_999;
 
-/** Messages that `put --lines` and the group commit put into one batch file. */
+/** Messages that the group commit puts into one batch file. */
 export const BATCH_MESSAGES_DEFAULT = 10_000;
+
+/**
+ * Messages that `put --lines` puts into one batch file, where they come that fast, and that `consume`
+ * claims at once. A message that is retried needs a name of its own, and a file can have 65,000 on ext4:
+ * so many leave room for two subscriptions that retry all.
+ */
+export const STREAM_MESSAGES = 30_000;
 
 /**
  * Body bytes at which a batch of several messages is closed. A reader checks the whole batch before
@@ -23,6 +30,12 @@ export const IN_MEMORY_BYTES = 8 * 1024 * 1024;
 
 /** One read or write of a streamed body, in bytes. */
 export const BLOCK_BYTES = 256 * 1024;
+
+/**
+ * A read or write up to this is a short call, in bytes: the way to the thread pool and back would cost
+ * as much, and what was read would be in another core's cache.
+ */
+export const SHORT_BYTES = 128 * 1024;
 
 /** The header line of a batch file, in bytes: one read always gets it whole. */
 export const HEADER_BYTES = 64 * 1024;

@@ -31,6 +31,7 @@ import {
   pathOfTopic,
   topicOfDirectory,
 } from "./names.ts";
+import { CountCache } from "./queue/count-cache.ts";
 import type { Finding } from "./queue/finding.ts";
 import { Queue } from "./queue/queue.ts";
 import { clearRemoved } from "./queue/remove.ts";
@@ -54,13 +55,22 @@ export interface OpenOptions {
   readonly create?: boolean;
   /** Never use the thread pool: for a program that does one thing and ends. */
   readonly blocking?: boolean;
+  /**
+   * A directory of the user's own, in which one process leaves to the next one what it has counted; see
+   * docs/operating.md. Without, nothing is left.
+   */
+  readonly cacheDir?: string | undefined;
   readonly parts?: SpoolParts;
 }
 
 export class Spool {
   readonly dir: string;
   readonly disk: Disk;
-  readonly #queues = new Map<string, Queue>();
+  /** Those that somebody has in hand: subscriptions come and go, and a publisher meets each of their names. */
+  readonly #queues = new Map<string, WeakRef<Queue>>();
+  readonly #dropped = new FinalizationRegistry((name: string) => {
+    if (this.#queues.get(name)?.deref() === undefined) this.#queues.delete(name);
+  });
   readonly #topics = new Map<string, Topic>();
 
   constructor(dir: string, disk: Disk) {
@@ -70,11 +80,12 @@ export class Spool {
 
   /** A queue by its name, or a subscription; it need not be there yet. @throws BAD_NAME */
   queue(name: string): Queue {
-    let queue = this.#queues.get(name);
+    let queue = this.#queues.get(name)?.deref();
     if (queue === undefined) {
       const path = `${this.dir}/${pathOfQueue(name)}`;
       queue = new Queue(new Room(checkQueueName(name), path, this.disk, this.#sourceOf(name)));
-      this.#queues.set(name, queue);
+      this.#queues.set(name, new WeakRef(queue));
+      this.#dropped.register(queue, name);
     }
     return queue;
   }
@@ -173,7 +184,7 @@ export class Spool {
  * @throws NEWER_FORMAT  a newer dirspool made it.
  */
 export async function openSpool(options: OpenOptions): Promise<Spool> {
-  const { create = true, blocking = false, parts = {} } = options;
+  const { create = true, blocking = false, cacheDir, parts = {} } = options;
   // A program may change its directory later, and a command that `work` runs may do so too.
   const dir = resolve(options.dir);
   const fs = parts.fs ?? new NodeFileSystem({ blocking });
@@ -197,13 +208,17 @@ export async function openSpool(options: OpenOptions): Promise<Spool> {
     await writeSpoolFile({ fs, kind }, dir, file);
   }
   const random = parts.random ?? Math.random;
+  const kind = kindOf((await fs.space(dir)).type);
+  // What lstat says on a shared one may be old; so old would be what another process has counted.
+  const isKept = cacheDir !== undefined && !kind.shared;
   const disk: Disk = {
     fs,
-    kind: kindOf((await fs.space(dir)).type),
+    kind,
     clock: parts.clock ?? new DiskClock(),
     processes: parts.processes ?? new HostProcesses(),
     ids: new IdSource(random),
     random,
+    counts: isKept ? new CountCache(fs, dir, cacheDir) : undefined,
   };
   return new Spool(dir, disk);
 }

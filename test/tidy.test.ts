@@ -13,7 +13,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   queue: ["disk", "message"],
   topic: ["disk", "message", "queue"],
   stats: ["disk", "message", "queue", "topic"],
-  cli: ["message", "queue", "topic", "stats"],
+  bench: ["disk", "queue"],
+  cli: ["message", "queue", "topic", "stats", "bench"],
   tui: ["stats"],
 };
 

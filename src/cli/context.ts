@@ -46,10 +46,18 @@ export class Context {
     throw new SpoolError("USAGE", "there is no home directory", "Name the spool with -C DIR.");
   }
 
+  /** Where counts are kept for the next look: XDG_CACHE_HOME/spool, else ~/.cache/spool. */
+  get cacheDir(): string | undefined {
+    const { XDG_CACHE_HOME, HOME } = this.env;
+    // As the specification has it: what is not absolute does not count.
+    if (XDG_CACHE_HOME?.startsWith("/")) return `${XDG_CACHE_HOME}/spool`;
+    return HOME?.startsWith("/") ? `${HOME}/.cache/spool` : undefined;
+  }
+
   /** Opens the spool; makes it only for a command that adds something. */
   open(options: GlobalOptions, how: { create?: boolean; blocking?: boolean } = {}): Promise<Spool> {
     const { create = false, blocking = true } = how;
-    return openSpool({ dir: this.dirOf(options), create, blocking });
+    return openSpool({ dir: this.dirOf(options), create, blocking, cacheDir: this.cacheDir });
   }
 
   outputOf(options: GlobalOptions): Output {

@@ -29,23 +29,27 @@ interface End {
 export interface EmitOptions {
   readonly separator: "\n" | "\0";
   readonly isJson: boolean;
+  /** What else there is to do while stdout takes the first of what is written. */
+  readonly meanwhile: () => Promise<void>;
 }
 
 export class Emitter {
   readonly #context: Context;
   readonly #separator: Buffer;
   readonly #isJson: boolean;
+  readonly #meanwhile: () => Promise<void>;
 
-  constructor(context: Context, { separator, isJson }: EmitOptions) {
+  constructor(context: Context, { separator, isJson, meanwhile }: EmitOptions) {
     this.#context = context;
     this.#separator = Buffer.from(separator);
     this.#isJson = isJson;
+    this.#meanwhile = meanwhile;
   }
 
   /** @throws PipeClosed, IO: what was taken is acked, the rest went back. LEASE_LOST. */
   async emit({ held, file }: Claim): Promise<void> {
     const slice = held.slice!;
-    const out = new Out();
+    const out = new Out(this.#meanwhile);
     let failure: unknown;
     const ends: End[] = [];
     // Lines lie in the batch just as they are wanted on stdout.
@@ -148,6 +152,11 @@ class Out {
   taken = 0;
   #pieces: Buffer[] = [];
   #waiting = 0;
+  #meanwhile: (() => Promise<void>) | undefined;
+
+  constructor(meanwhile: () => Promise<void>) {
+    this.#meanwhile = meanwhile;
+  }
 
   async add(bytes: Buffer): Promise<void> {
     this.added += bytes.length;
@@ -161,10 +170,16 @@ class Out {
     const bytes = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
     this.#pieces = [];
     this.#waiting = 0;
+    const writing = writeOut(STDOUT, bytes);
+    const meanwhile = this.#meanwhile?.();
+    this.#meanwhile = undefined;
+    // What was taken counts first, whatever becomes of that.
+    meanwhile?.catch(() => {});
     try {
-      const taken = await writeOut(STDOUT, bytes);
+      const taken = await writing;
       this.taken += taken;
       if (taken < bytes.length) throw new PipeClosed();
+      await meanwhile;
     } catch (error) {
       if (!isErrno(error, "ENOSPC", "EIO", "EBADF", "EFBIG")) throw error;
       const message = "stdout takes no more; what it did not take stays in the queue";

@@ -62,7 +62,7 @@ export function withProduceOptions(command: Verb): Verb {
     .option("--ttl <duration>", "it expires when nobody took it within this time", parseDuration)
     .option("--dedup <key>", "a second put with the same key adds nothing")
     .option("--sync <mode>", "disk: success means on stable storage", ["disk", "none"])
-    .option("--batch <n>", "with -l, -0: messages in one file (default 10000)", parsePositive)
+    .option("--batch <n>", "with -l, -0: messages in one file (default 30000)", parsePositive)
     .option("--linger <duration>", "with -l, -0: wait for more that long (100ms)", parseDuration)
     .option("--wait <duration>", "where the queue is full, wait (0: for ever)", parseDuration)
     .option("-v, --verbose", "with -l, -0: a summary on stderr");

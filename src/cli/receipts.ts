@@ -56,7 +56,7 @@ export async function eachReceipt(
   context: Context,
   words: readonly string[],
   options: GlobalOptions,
-  act: (held: Held, next: number, room: Room) => Promise<void>,
+  act: (held: Held, next: number, room: Room) => Promise<void> | void,
 ): Promise<void> {
   const spool = await context.open(options);
   await settleAll(context, await readReceipts(context, words), async (text) => {

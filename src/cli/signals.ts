@@ -4,11 +4,14 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 const NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
 
-/** Starts to listen; call what it returns to stop. `onSecond` may kill what still runs. */
+/**
+ * Starts to listen; call what it returns to stop. The signal is the reason that `stop` aborts with;
+ * `onSecond` may kill what still runs.
+ */
 export function onSignals(stop: AbortController, onSecond: () => void = () => {}): () => void {
   const listener = (signal: NodeJS.Signals): void => {
     if (!stop.signal.aborted) {
-      stop.abort();
+      stop.abort(signal);
       return;
     }
     onSecond();

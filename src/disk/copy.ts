@@ -34,7 +34,7 @@ export async function linkOrCopy(
     if (isErrno(error, "EEXIST")) return;
     if (!isErrno(error, ...NO_MORE_LINKS)) throw error;
     await copyFile(fs, from, draft);
-    // A link never outlasts a power cut without the name that it was made of; a copy may.
+    // On btrfs a link never outlasts a power cut without the name that it was made of; a copy may.
     if (!disk.kind.ordered) await syncNames(disk, dirname(from));
     await renameCopy(disk, draft, to);
   }

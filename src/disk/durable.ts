@@ -14,7 +14,7 @@
 import { dirname } from "node:path";
 
 import { isErrno, isOfSystem, SpoolError } from "../errors.ts";
-import type { FileSystem } from "./file-system.ts";
+import type { Awaitable, FileSystem } from "./file-system.ts";
 import type { FileSystemKind } from "./kind.ts";
 
 export interface Durability {
@@ -192,8 +192,17 @@ export async function quietly(act: () => unknown): Promise<void> {
 }
 
 /** Closes what was synced, only read, or is given up. The descriptor is closed in any case. */
-export async function closeQuietly(fs: FileSystem, fd: number): Promise<void> {
-  await quietly(() => fs.close(fd));
+export function closeQuietly(fs: FileSystem, fd: number, bytes?: number): Awaitable<void> {
+  try {
+    const closed = fs.close(fd, bytes);
+    return closed instanceof Promise ? closed.catch(ofSystem) : undefined;
+  } catch (error) {
+    ofSystem(error);
+  }
+}
+
+function ofSystem(error: unknown): void {
+  if (!isOfSystem(error)) throw error;
 }
 
 /** Makes a directory; true where it was not there before. */
@@ -259,12 +268,15 @@ export async function listIfThere(fs: FileSystem, path: string): Promise<string[
  * A shared file system can execute a rename, lose the reply, execute it again and answer ENOENT.
  * `to` must be a name that only this caller can have made. True where the rename took place.
  */
-export async function renameOnce(disk: Durability, from: string, to: string): Promise<boolean> {
-  try {
-    await disk.fs.rename(from, to);
-    return true;
-  } catch (error) {
+export function renameOnce(disk: Durability, from: string, to: string): Awaitable<boolean> {
+  const otherwise = (error: unknown): Awaitable<boolean> => {
     if (!isErrno(error, "ENOENT")) throw error;
-    return disk.kind.shared && (await ignore(disk.fs.lstat.bind(disk.fs, to), "ENOENT"));
+    return disk.kind.shared && ignore(disk.fs.lstat.bind(disk.fs, to), "ENOENT");
+  };
+  try {
+    const renamed = disk.fs.rename(from, to);
+    return renamed instanceof Promise ? renamed.then(() => true, otherwise) : true;
+  } catch (error) {
+    return otherwise(error);
   }
 }

@@ -12,6 +12,14 @@
 export type Awaitable<T> = T | Promise<T>;
 
 /**
+ * Goes on with `next`: at once where `value` is there. For the few paths that each message takes,
+ * where a dozen promises for calls that answer at once would cost more than the calls.
+ */
+export function chain<T, U>(value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+/**
  * - `read`: an existing file, never through a symbolic link, never waiting for a FIFO's writer;
  * - `create`: a new file for writing; EEXIST where the name is taken;
  * - `truncate`: an existing file, which is empty afterwards;
@@ -23,6 +31,8 @@ export interface FileStat {
   readonly kind: "file" | "directory" | "symlink" | "other";
   readonly bytes: number;
   readonly mtimeMs: number;
+  /** Nobody can set it: it tells a directory that was changed and given its old mtime again. */
+  readonly ctimeMs: number;
   readonly inode: number;
   readonly links: number;
 }
@@ -43,7 +53,8 @@ export interface FileSystem {
   write(fd: number, from: Uint8Array, position: number | null): Awaitable<number>;
   /** fsync(2) of a file or a directory. */
   sync(fd: number): Awaitable<void>;
-  close(fd: number): Awaitable<void>;
+  /** `bytes`: how much this may free, where it is the last that holds a file. That can take long. */
+  close(fd: number, bytes?: number): Awaitable<void>;
   /** fstat(2). */
   stat(fd: number): Awaitable<FileStat>;
   lstat(path: string): Awaitable<FileStat>;

@@ -68,6 +68,11 @@ export interface Heartbeat {
   stop(): Promise<void>;
 }
 
+/** Loads what the first heartbeat needs: for who has time now, and may not have it then. */
+export async function loadHeartbeat(): Promise<void> {
+  await import("proper-lockfile");
+}
+
 /**
  * Makes the lock directory `lockPath` and refreshes it three times in each `ttlMs`.
  *

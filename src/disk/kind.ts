@@ -41,3 +41,9 @@ export function kindOf(type: number): FileSystemKind {
   const name = `unknown (0x${type.toString(16)})`;
   return KINDS[type] ?? { name, oneSync: false, ordered: false, shared: true };
 }
+
+/**
+ * True of a name under which NFS keeps a file that was removed while a program on some host has it open. No
+ * one has given it that name, and it goes by itself: nothing is there.
+ */
+export const isRemovedOpen = (name: string): boolean => name.startsWith(".nfs");

@@ -2,16 +2,18 @@
  * The real file system, through node:fs.
  *
  * Short calls are synchronous: measured, the thread pool makes each of them about four times as
- * slow (docs/decisions.md). Calls that may take long, an fsync or a large transfer, go to the pool so
- * that a program that uses the library keeps running; a one-shot command has nothing else to do
- * and asks for `blocking`.
+ * slow (docs/decisions.md). Calls that may take long, a large transfer or an fsync of a slow disk, go to
+ * the pool so that a program that uses the library keeps running; a one-shot command has nothing else to
+ * do and asks for `blocking`.
  */
 import * as fs from "node:fs";
 
+import { monotonicMs } from "../clock.ts";
+import { SHORT_BYTES } from "../limits.ts";
 import type { Awaitable, DiskSpace, FileStat, FileSystem, OpenMode } from "./file-system.ts";
 
-/** A transfer above this goes to the thread pool, in bytes. */
-const SHORT_BYTES = 128 * 1024;
+/** Where the last fsync took less than this the next one is waited for right here, in ms. */
+const SHORT_SYNC_MS = 0.5;
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } =
   fs.constants;
@@ -25,6 +27,9 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
 
 export class NodeFileSystem implements FileSystem {
   readonly #blocking: boolean;
+  /** What the last fsync took, and how many there are in the thread pool. */
+  #syncMs = Number.POSITIVE_INFINITY;
+  #syncs = 0;
 
   constructor(options: { readonly blocking?: boolean } = {}) {
     this.#blocking = options.blocking ?? false;
@@ -58,21 +63,42 @@ export class NodeFileSystem implements FileSystem {
     });
   }
 
+  /** On a fast disk the way to the pool and back would be a third of it; syncs that overlap stay there. */
   sync(fd: number): Awaitable<void> {
-    if (this.#blocking) {
-      fs.fsyncSync(fd);
-      return;
+    if (!this.#blocking && (this.#syncs > 0 || this.#syncMs > SHORT_SYNC_MS)) {
+      return this.#syncInPool(fd);
     }
+    const startMs = monotonicMs();
+    fs.fsyncSync(fd);
+    this.#syncMs = monotonicMs() - startMs;
+  }
+
+  #syncInPool(fd: number): Promise<void> {
+    const startMs = monotonicMs();
+    this.#syncs++;
     return new Promise((resolve, reject) => {
       fs.fsync(fd, (error) => {
+        this.#syncs--;
+        this.#syncMs = monotonicMs() - startMs;
         if (error) reject(error);
         else resolve();
       });
     });
   }
 
-  close(fd: number): void {
-    fs.closeSync(fd);
+  close(fd: number): void;
+  close(fd: number, bytes?: number): Awaitable<void>;
+  close(fd: number, bytes = 0): Awaitable<void> {
+    if (this.#blocking || bytes <= SHORT_BYTES) {
+      fs.closeSync(fd);
+      return;
+    }
+    return new Promise((resolve, reject) => {
+      fs.close(fd, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
   }
 
   stat(fd: number): FileStat {
@@ -124,11 +150,14 @@ function notDirectory(path: string): Error {
   return Object.assign(new Error(`ENOTDIR: not a directory, scandir '${path}'`), details);
 }
 
+const KINDS: Readonly<Record<number, FileStat["kind"]>> = {
+  [fs.constants.S_IFREG]: "file",
+  [fs.constants.S_IFDIR]: "directory",
+  [fs.constants.S_IFLNK]: "symlink",
+};
+
 function toStat(stats: fs.Stats): FileStat {
-  let kind: FileStat["kind"] = "other";
-  if (stats.isFile()) kind = "file";
-  else if (stats.isDirectory()) kind = "directory";
-  else if (stats.isSymbolicLink()) kind = "symlink";
-  const { size: bytes, mtimeMs, ino: inode, nlink: links } = stats;
-  return { kind, bytes, mtimeMs, inode, links };
+  const kind = KINDS[stats.mode & fs.constants.S_IFMT] ?? "other";
+  const { size: bytes, mtimeMs, ctimeMs, ino: inode, nlink: links } = stats;
+  return { kind, bytes, mtimeMs, ctimeMs, inode, links };
 }

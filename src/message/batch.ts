@@ -39,7 +39,19 @@ export interface BatchHeader {
 export class DamagedError extends Error {}
 
 const NEWLINE = 0x0a;
+const SPACE = 0x20;
 const SELF = ',"self":"';
+
+/** The last field and the end of a header line; its checksum has always the same length. */
+const SELF_FIELD = new RegExp(`^${SELF}([0-9a-f]{8})"\\}$`);
+const SELF_BYTES = SELF.length + 8 + 2;
+
+/** The header line of a batch without headers, up to `,"self"`. */
+const PLAIN = new RegExp(
+  `^\\{"format":${FORMAT},"id":"([0-9a-z]{26})","time":(\\d{1,15}),"count":(\\d{1,7}),` +
+    `"framing":"(whole|lines|records)","codec":"none","length":(\\d{1,15}),` +
+    `"headers":\\{\\},"checksum":"([0-9a-f]{8})"$`,
+);
 
 function headerText(header: BatchHeader): string {
   const text = JSON.stringify({
@@ -91,11 +103,44 @@ export function encodeWhole(
 
 /** One message of a `records` body. */
 export function encodeRecord(headers: Headers, payload: Uint8Array): Buffer {
-  const text = Buffer.from(JSON.stringify(headers));
-  const front = Buffer.allocUnsafe(8);
-  front.writeUInt32BE(text.length, 0);
-  front.writeUInt32BE(payload.length, 4);
-  return Buffer.concat([front, text, payload]);
+  return encodeRecords([{ headers, payload }]).bytes;
+}
+
+/** What becomes a message of a `records` body. */
+export interface RecordBytes {
+  /** Undefined where it has none. */
+  readonly headers: Headers | undefined;
+  readonly payload: Uint8Array;
+}
+
+/** Lengths before headers and payload, in bytes. */
+const FRONT_BYTES = 8;
+
+/** A `records` body, and the bytes of each of its messages in it. */
+export function encodeRecords(records: readonly RecordBytes[]): {
+  readonly bytes: Buffer;
+  readonly lengths: readonly number[];
+} {
+  // All in one buffer: one for each of thousands would cost more than what is copied.
+  const texts = records.map(({ headers }) =>
+    headers === undefined ? "{}" : JSON.stringify(headers),
+  );
+  const lengths = records.map(({ payload }, at) => {
+    const text = texts[at]!;
+    return FRONT_BYTES + (text.length === 2 ? 2 : Buffer.byteLength(text)) + payload.length;
+  });
+  const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  for (const [index, { payload }] of records.entries()) {
+    const text = texts[index]!;
+    const headersBytes = lengths[index]! - FRONT_BYTES - payload.length;
+    bytes.writeUInt32BE(headersBytes, at);
+    bytes.writeUInt32BE(payload.length, at + 4);
+    bytes.write(text, at + FRONT_BYTES);
+    bytes.set(payload, at + FRONT_BYTES + headersBytes);
+    at += lengths[index]!;
+  }
+  return { bytes, lengths };
 }
 
 export interface ParsedHeader {
@@ -112,20 +157,40 @@ export interface ParsedHeader {
  */
 export function parseHeader(start: Buffer): ParsedHeader {
   const end = start.indexOf(NEWLINE);
-  const line = end === -1 ? "" : start.toString("utf8", 0, end).trimEnd();
-  const selfAt = line.lastIndexOf(SELF);
-  if (selfAt === -1) throw new DamagedError("no batch header");
-  const self = line.slice(selfAt + SELF.length, -2);
-  if (!line.endsWith('"}') || checksumOf(Buffer.from(line.slice(0, selfAt))) !== self) {
-    throw new DamagedError("the checksum of the header does not match");
+  let lineEnd = Math.max(end, 0);
+  while (start[lineEnd - 1] === SPACE) lineEnd--;
+  const selfAt = lineEnd - SELF_BYTES;
+  const self = SELF_FIELD.exec(start.toString("latin1", Math.max(selfAt, 0), lineEnd))?.[1];
+  const front = start.subarray(0, selfAt);
+  if (self === undefined || checksumOf(front) !== self) {
+    const isOne = start.toString("latin1", 0, lineEnd).includes(SELF);
+    throw new DamagedError(isOne ? "the checksum of the header does not match" : "no batch header");
   }
-  const { format, id, time, count, framing, codec, length, headers, checksum } = JSON.parse(line);
+  return { bodyOffset: end + 1, header: headerOf(front) };
+}
+
+/** @param front  the header line up to `,"self"`, whose checksum matches. */
+function headerOf(front: Buffer): BatchHeader {
+  // As we write it, which is three times as fast as to parse JSON; headers may hold any text, and seldom are there.
+  const plain = PLAIN.exec(front.toString("latin1"));
+  if (plain !== null) {
+    const [, id = "", time, count, framing, length, checksum = ""] = plain;
+    return {
+      id,
+      timeMs: Number(time),
+      count: Number(count),
+      framing: framing as Framing,
+      length: Number(length),
+      headers: {},
+      checksum,
+    };
+  }
+  const { format, id, time, count, framing, codec, length, headers, checksum } = JSON.parse(
+    `${front.toString()}}`,
+  );
   if (format !== FORMAT) throw new DamagedError(`batch format ${format} is not known here`);
   if (codec !== "none") throw new DamagedError(`codec ${codec} is not known here`);
-  return {
-    bodyOffset: end + 1,
-    header: { id, timeMs: time, count, framing, length, headers, checksum },
-  };
+  return { id, timeMs: time, count, framing, length, headers, checksum };
 }
 
 /** @throws DamagedError  where the bytes are not an object of strings. */

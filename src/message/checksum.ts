@@ -23,7 +23,9 @@ for (let byte = 0; byte < 256; byte++) {
 
 function sum(bytes: Uint8Array, before: number): number {
   let value = ~before;
-  for (const byte of bytes) value = (value >>> 8) ^ TABLE[(value ^ byte) & 0xff]!;
+  for (let at = 0; at < bytes.length; at++) {
+    value = (value >>> 8) ^ TABLE[(value ^ bytes[at]!) & 0xff]!;
+  }
   return ~value >>> 0;
 }
 

@@ -100,7 +100,10 @@ export function parseSlice(name: string): Slice | undefined {
   return slice;
 }
 
-/** Stands before the name of a slice in reclaim/ that its old holder can no longer reach. */
+/**
+ * Stands before the name of a slice in reclaim/ that its old holder can no longer move, and behind that of a
+ * directory there into which he can no longer link.
+ */
 export const FENCE = "~";
 
 /** The slice that a name in leases/ or reclaim/ says. */

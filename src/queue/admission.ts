@@ -72,6 +72,7 @@ export class Admission {
       (maxDepth > 0 && waiting + messages > maxDepth) ||
       (maxBytes > 0 && waitingBytes + bytes > maxBytes);
     const { ready, scheduled } = await this.#inventory.count(await this.#room.now(), isOver);
+    this.#room.disk.counts?.save(new Map([[name, this.#inventory]]));
     if (!isOver(ready.messages + scheduled.messages, ready.bytes + scheduled.bytes)) {
       return undefined;
     }

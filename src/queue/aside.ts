@@ -14,7 +14,7 @@ export type Warn = (line: string) => void;
 
 /** Where things are set aside: a queue's, a topic's, or the spool's own. */
 export type AsidePlace = Pick<Site, "fs"> & {
-  readonly disk: Pick<Site["disk"], "random">;
+  readonly disk: Pick<Site["disk"], "random" | "kind">;
   readonly layout: Pick<Site["layout"], "aside">;
 };
 
@@ -41,13 +41,15 @@ function shortened(name: string): string {
 }
 
 /** False where it was not there. */
-async function moveAside({ fs, layout }: AsidePlace, path: string, target: string) {
+async function moveAside({ fs, disk, layout }: AsidePlace, path: string, target: string) {
   const move = (): Promise<boolean> => ignore(() => fs.rename(path, target), "ENOENT");
   if (await move()) return true;
   // It may be aside/ that is not there, as after a backup without empty directories.
   let isMade = false;
   await ignore(async () => {
     isMade = await makeDirectory(fs, layout.aside);
+    // What goes into it must not get lost with it.
+    if (!disk.kind.ordered) await syncDirectory(fs, dirname(layout.aside));
   }, "ENOENT");
   return isMade && move();
 }

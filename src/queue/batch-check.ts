@@ -9,7 +9,8 @@ import type { FileStat, FileSystem } from "../disk/file-system.ts";
 import { fromErrno, isErrno, SpoolError } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import type { Slice } from "../message/slice.ts";
-import { BatchFile, ForeignError } from "./batch-file.ts";
+import type { BatchFile } from "./batch-file.ts";
+import { ForeignError, openBatch } from "./open-batch.ts";
 
 /** What things that are no regular files are called. */
 export const KINDS = {
@@ -73,7 +74,7 @@ export class BatchChecker {
     const key = `${stat.inode} ${slice.checksum ?? ""}`;
     const known = this.#known.get(key);
     if (known !== undefined && isSame(known.stat, stat) && known.id === slice.batch) return known;
-    const file = await BatchFile.open(this.#fs, path, slice);
+    const file = await openBatch(this.#fs, path, slice);
     try {
       const read = { stat, id: slice.batch, ...(await startsIn(file)) };
       this.#keep(key, read);

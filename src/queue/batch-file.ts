@@ -1,23 +1,16 @@
 /**
- * Reading a batch: its header, and messages out of its body.
+ * Reading a batch that was opened: its header, and messages out of its body.
  *
- * Nothing is handed out before the checksum of the whole body has been seen to match. A body of a
- * few megabytes is read once and kept; a larger one is read through once for its checksum, and again
- * in blocks for what is asked. The file stays open meanwhile, so it does not matter what becomes
- * of its name.
+ * A body of a few megabytes is kept in memory; a larger one is read in blocks for what is asked, from the
+ * file that stays open meanwhile, so it does not matter what becomes of its name.
  */
 import { closeQuietly, readAll } from "../disk/durable.ts";
 import type { Awaitable, FileSystem } from "../disk/file-system.ts";
-import { isErrno, SpoolError } from "../errors.ts";
-import { BLOCK_BYTES, BUFFER_BYTES, HEADER_BYTES, IN_MEMORY_BYTES } from "../limits.ts";
-import { DamagedError, parseHeader, parseHeaders } from "../message/batch.ts";
-import type { BatchHeader, Framing, Headers } from "../message/batch.ts";
-import { Checksum } from "../message/checksum.ts";
-import { timeOfId } from "../message/id.ts";
+import { SpoolError } from "../errors.ts";
+import { BLOCK_BYTES, BUFFER_BYTES } from "../limits.ts";
+import { DamagedError, parseHeaders } from "../message/batch.ts";
+import type { BatchHeader, Headers } from "../message/batch.ts";
 import type { Slice } from "../message/slice.ts";
-
-/** What has the name of a slice is no file at all: a directory, a symbolic link, a device. */
-export class ForeignError extends Error {}
 
 const NEWLINE = 0x0a;
 
@@ -31,76 +24,38 @@ export interface Span {
   readonly next: number;
 }
 
+/** What a batch file is made of once it was opened. */
+export interface BatchParts {
+  readonly fs: FileSystem;
+  /** Undefined where it is closed already: the body is all that is needed. */
+  readonly fd: number | undefined;
+  readonly header: BatchHeader;
+  /** Where the body starts in the file, in bytes. */
+  readonly bodyOffset: number;
+  /** The whole of it, where it is kept in memory. */
+  readonly body?: Buffer;
+  /** Told when nobody needs the body any more. */
+  readonly giveBack?: (() => void) | undefined;
+}
+
 export class BatchFile {
   readonly header: BatchHeader;
   readonly #fs: FileSystem;
-  readonly #fd: number;
+  #fd: number | undefined;
   readonly #bodyOffset: number;
   /** The body, where it is kept. */
   #body: Buffer | undefined;
+  readonly #giveBack: (() => void) | undefined;
   #users = 1;
 
-  private constructor(fs: FileSystem, fd: number, header: BatchHeader, bodyOffset: number) {
+  /** For open-batch.ts, which has checked it. */
+  constructor({ fs, fd, header, bodyOffset, body, giveBack }: BatchParts) {
     this.#fs = fs;
     this.#fd = fd;
     this.header = header;
     this.#bodyOffset = bodyOffset;
-  }
-
-  /**
-   * Opens and checks the batch that `slice`, at `path`, is a part of.
-   *
-   * @throws ENOENT        the name is gone.
-   * @throws ForeignError  it is no regular file. It was not followed, nor read.
-   * @throws DamagedError  it is not what was written.
-   */
-  static async open(fs: FileSystem, path: string, slice: Slice): Promise<BatchFile> {
-    let fd: number;
-    try {
-      fd = await fs.open(path, "read");
-    } catch (error) {
-      if (isErrno(error, "ELOOP")) throw new ForeignError("a symbolic link");
-      if (isErrno(error, "ENXIO")) throw new ForeignError("a socket or a device");
-      throw error;
-    }
-    try {
-      const { kind, bytes } = await fs.stat(fd);
-      if (kind !== "file") throw new ForeignError(`a ${kind}, not a file`);
-      const file = await BatchFile.#read(fs, fd, bytes, slice);
-      file.checkSlice(slice);
-      return file;
-    } catch (error) {
-      await closeQuietly(fs, fd);
-      throw error;
-    }
-  }
-
-  static async #read(
-    fs: FileSystem,
-    fd: number,
-    fileBytes: number,
-    slice: Slice,
-  ): Promise<BatchFile> {
-    const isSmall = fileBytes <= IN_MEMORY_BYTES;
-    const start = Buffer.allocUnsafe(Math.min(fileBytes, isSmall ? fileBytes : HEADER_BYTES));
-    const count = await readAll(fs, fd, start, 0);
-    const { header, bodyOffset } =
-      slice.checksum === undefined
-        ? parseHeader(start.subarray(0, count))
-        : { header: headerOfRaw(slice, slice.checksum, fileBytes), bodyOffset: 0 };
-    if (header.id !== slice.batch) throw new DamagedError(`it is batch ${header.id}`);
-    const expected = bodyOffset + header.length;
-    if (fileBytes !== expected) {
-      throw new DamagedError(`${fileBytes} bytes, and not the ${expected} that were written`);
-    }
-    const file = new BatchFile(fs, fd, header, bodyOffset);
-    const checksum = new Checksum();
-    if (isSmall) checksum.update((file.#body = start.subarray(bodyOffset)));
-    else for await (const block of file.read(0, header.length)) checksum.update(block);
-    if (checksum.digest() !== header.checksum) {
-      throw new DamagedError("the checksum of the body does not match");
-    }
-    return file;
+    this.#body = body;
+    this.#giveBack = giveBack;
   }
 
   /** @throws DamagedError  where the name of the slice says what the batch does not hold. */
@@ -127,10 +82,13 @@ export class BatchFile {
   }
 
   /** A promise only where there is something to wait for. */
-  close(): Promise<void> | undefined {
-    if (--this.#users > 0) return undefined;
+  close(): Awaitable<void> {
+    if (--this.#users > 0) return;
     this.#body = undefined;
-    return closeQuietly(this.#fs, this.#fd);
+    this.#giveBack?.();
+    const fd = this.#fd;
+    this.#fd = undefined;
+    if (fd !== undefined) return closeQuietly(this.#fs, fd, this.header.length);
   }
 
   /** Bytes [offset, offset + bytes) of the body, in blocks. */
@@ -141,7 +99,7 @@ export class BatchFile {
     }
     for (let done = 0; done < bytes;) {
       // Its descriptor may be another file's by now.
-      if (this.#users === 0) {
+      if (this.#fd === undefined) {
         throw new SpoolError("BAD_VALUE", "a message was read after it was settled or passed by");
       }
       const block = Buffer.allocUnsafe(Math.min(BLOCK_BYTES, bytes - done));
@@ -211,10 +169,4 @@ export class BatchFile {
     }
     throw new DamagedError("a line has no end");
   }
-}
-
-function headerOfRaw(slice: Slice, checksum: string, length: number): BatchHeader {
-  const framing: Framing = "whole";
-  const { batch: id } = slice;
-  return { id, timeMs: timeOfId(id), count: 1, framing, length, headers: {}, checksum };
 }

@@ -6,8 +6,10 @@ import type { Headers } from "../message/batch.ts";
 import { timeOfId } from "../message/id.ts";
 import { isExpired, isScheduled, parseHeldName } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { BatchFile, ForeignError } from "./batch-file.ts";
+import type { BatchFile } from "./batch-file.ts";
+import { ForeignError, openBatch } from "./open-batch.ts";
 import type { Buckets } from "./buckets.ts";
+import { takenFrom } from "./layout.ts";
 import { parseLeaseName } from "./lease.ts";
 import type { LeaseName } from "./lease.ts";
 import type { Room } from "./room.ts";
@@ -33,7 +35,7 @@ export async function* browse(room: Room, buckets: Buckets, state: State): Async
   } else if (state === "inflight") {
     for (const directory of [layout.leases, layout.reclaim]) {
       for (const name of (await listIfThere(room.fs, directory)).toSorted()) {
-        const lease = parseLeaseName(name);
+        const lease = parseLeaseName(takenFrom(name));
         if (lease !== undefined) yield* slicesIn(room, `${directory}/${name}`, state, lease);
       }
     }
@@ -85,7 +87,7 @@ export async function* look(
   const { slice, path, state } = found;
   let file: BatchFile;
   try {
-    file = await BatchFile.open(room.fs, path, slice);
+    file = await openBatch(room.fs, path, slice);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return;
     if (!(error instanceof DamagedError) && !(error instanceof ForeignError)) throw error;

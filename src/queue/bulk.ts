@@ -12,7 +12,7 @@ import { timeOfId } from "../message/id.ts";
 import type { MessageId } from "../message/id.ts";
 import { formatSlice, holds, LAST_MS, partOf } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { BatchFile, ForeignError } from "./batch-file.ts";
+import { ForeignError, openBatch } from "./open-batch.ts";
 import { browse } from "./browse.ts";
 import type { Found, State } from "./browse.ts";
 import type { Buckets } from "./buckets.ts";
@@ -88,7 +88,7 @@ async function shorten(room: Room, found: Found, count: number): Promise<number>
 async function restAfter(room: Room, found: Found, count: number): Promise<Slice | undefined> {
   const { slice, path } = found;
   try {
-    const file = await BatchFile.open(room.fs, path, slice);
+    const file = await openBatch(room.fs, path, slice);
     try {
       const next = await file.skip(slice.offset, slice.offset + slice.bytes, count);
       const bytes = slice.bytes - (next - slice.offset);

@@ -8,25 +8,36 @@
  * A crash after 1 leaves the slice in the lease, from where it goes back. A message whose attempts
  * are used up is found here, at the front of a slice that came back from a crash, and buried.
  */
-import { isErrno, leaseLost } from "../errors.ts";
+import { chain } from "../disk/file-system.ts";
+import type { Awaitable } from "../disk/file-system.ts";
+import { isErrno, isOfSystem, leaseLost, SpoolError } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import { formatSlice, isExpired } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { setAside } from "./aside.ts";
 import type { Warn } from "./aside.ts";
-import { BatchFile, ForeignError } from "./batch-file.ts";
+import type { BatchFile } from "./batch-file.ts";
+import { ForeignError, openBatch } from "./open-batch.ts";
 import type { Buckets } from "./buckets.ts";
-import { bury } from "./dead-letters.ts";
+import { expire } from "./expire.ts";
 import { Held } from "./held.ts";
 import type { Lease } from "./lease.ts";
+import type { Memory } from "./memory.ts";
 import type { Room } from "./room.ts";
 import type { Candidate, Scanner } from "./scan.ts";
+
+/** Batches that may be on their way out at once. */
+const CLOSING = 2;
 
 export interface Claim {
   readonly held: Held;
   /** The claimer's to share; the holder closes it. */
   readonly file: BatchFile;
 }
+
+/** Nothing came of that one: there may be another. */
+const AGAIN = "again";
+type Outcome = Claim | typeof AGAIN | undefined;
 
 export class Claimer {
   readonly #room: Room;
@@ -35,8 +46,14 @@ export class Claimer {
   readonly #warn: Warn;
   /** The batch that was read last: its other slices are often next. */
   #last: BatchFile | undefined;
+  /** One that was read before anybody has claimed it. */
+  #ahead: BatchFile | undefined;
+  readonly #closing: Promise<void>[] = [];
 
-  constructor(room: Room, buckets: Buckets, scanner: Scanner, warn: Warn) {
+  readonly #memory: Memory | undefined;
+
+  constructor(room: Room, buckets: Buckets, scanner: Scanner, warn: Warn, memory?: Memory) {
+    this.#memory = memory;
     this.#room = room;
     this.#buckets = buckets;
     this.#scanner = scanner;
@@ -48,26 +65,89 @@ export class Claimer {
    *
    * @throws LEASE_LOST
    */
-  async claim(lease: Lease, want: number): Promise<Claim | undefined> {
+  claim(lease: Lease, want: number): Awaitable<Claim | undefined> {
     for (;;) {
+      const outcome = chain(this.#room.breathe(), () => this.#try(lease, want));
+      if (outcome instanceof Promise) return this.#goOn(outcome, lease, want);
+      if (outcome !== AGAIN) return outcome;
+    }
+  }
+
+  async #goOn(first: Promise<Outcome>, lease: Lease, want: number): Promise<Claim | undefined> {
+    let outcome = await first;
+    while (outcome === AGAIN) {
       await this.#room.breathe();
+      outcome = await this.#try(lease, want);
+    }
+    return outcome;
+  }
+
+  #try(lease: Lease, want: number): Awaitable<Outcome> {
+    return chain(this.#room.now(), (nowMs) =>
+      chain(this.#scanner.next(nowMs), (candidate) => {
+        if (candidate === undefined) return undefined;
+        if (isExpired(candidate.slice, nowMs)) return this.#expire(candidate);
+        return chain(this.#take(lease, candidate), (held) =>
+          held === undefined ? AGAIN : this.#use(held, candidate, want),
+        );
+      }),
+    );
+  }
+
+  async #expire(candidate: Candidate): Promise<Outcome> {
+    await expire(this.#room, this.#pathOf(candidate), candidate.slice, this.#warn);
+    return AGAIN;
+  }
+
+  /** Steps 2 and 3. */
+  #use(held: Held, candidate: Candidate, want: number): Awaitable<Outcome> {
+    return chain(this.#open(held, candidate.slice), (file) =>
+      file === undefined ? AGAIN : this.#trim({ held, file }, candidate, want),
+    );
+  }
+
+  /**
+   * Reads and checks what is likely to be claimed next, while the caller is busy with what it has.
+   *
+   * It stays where it is: anybody may claim it, and if this process dies no attempt is counted. What
+   * was read holds for whoever claims it, since a batch never changes.
+   */
+  async readAhead(): Promise<void> {
+    try {
       const nowMs = await this.#room.now();
       const candidate = await this.#scanner.next(nowMs);
-      if (candidate === undefined) return undefined;
-      if (isExpired(candidate.slice, nowMs)) {
-        await expire(this.#room, this.#pathOf(candidate), candidate.slice, this.#warn);
-        continue;
-      }
-      const held = await this.#take(lease, candidate);
-      if (held === undefined) continue;
-      const claim = await this.#open(held, candidate.slice);
-      if (claim !== undefined && (await this.#trim(claim, candidate, want))) return claim;
+      if (candidate === undefined) return;
+      this.#scanner.putBack(candidate);
+      const { slice } = candidate;
+      const isRead = [this.#last, this.#ahead].some((file) => file?.header.id === slice.batch);
+      if (isRead || isExpired(slice, nowMs)) return;
+      const path = this.#pathOf(candidate);
+      const file = await openBatch(this.#room.fs, path, slice, this.#memory);
+      await this.#release(this.#ahead);
+      this.#ahead = file;
+    } catch (error) {
+      // It is gone; or whoever claims it finds out the same, and says so.
+      const isKnown = error instanceof DamagedError || error instanceof ForeignError;
+      if (!isKnown && !isOfSystem(error)) throw error;
     }
   }
 
   async close(): Promise<void> {
-    await this.#last?.close();
+    await this.#release(this.#last);
+    await this.#release(this.#ahead);
     this.#last = undefined;
+    this.#ahead = undefined;
+    await Promise.all(this.#closing.splice(0));
+  }
+
+  /** Lets go of a batch. If that frees it, it takes a while, and nothing depends on it. */
+  #release(file: BatchFile | undefined): Awaitable<void> {
+    const closing = file?.close();
+    if (!(closing instanceof Promise)) return;
+    // It is awaited later; until then nobody else would see it fail.
+    closing.catch(() => {});
+    this.#closing.push(closing);
+    if (this.#closing.length > CLOSING) return this.#closing.shift();
   }
 
   #pathOf({ bucket, name }: Candidate): string {
@@ -75,41 +155,81 @@ export class Claimer {
   }
 
   /** Step 1; undefined where another consumer was faster. */
-  async #take(lease: Lease, candidate: Candidate): Promise<Held | undefined> {
-    const { fs, disk } = this.#room;
+  #take(lease: Lease, candidate: Candidate): Awaitable<Held | undefined> {
     const path = `${lease.path}/${candidate.name}`;
+    const taken = (): Held =>
+      new Held(this.#room, this.#buckets, lease.path, candidate.slice, candidate.bucket, path);
+    const otherwise = async (error: unknown): Promise<Held | undefined> =>
+      (await this.#isTaken(lease, path, error)) ? taken() : undefined;
     try {
-      await fs.rename(this.#pathOf(candidate), path);
+      const renamed = this.#room.fs.rename(this.#pathOf(candidate), path);
+      return renamed instanceof Promise ? renamed.then(taken, otherwise) : taken();
     } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
-      // The slice is gone, or my lease is. Or it worked, and the reply was lost on the way.
-      await lease.check();
-      if (!disk.kind.shared || !(await isThere(this.#room, path))) return undefined;
+      return otherwise(error);
     }
-    return new Held(this.#room, this.#buckets, lease.path, candidate.slice, candidate.bucket);
+  }
+
+  /** The slice is gone, or my lease is. Or it worked, and the reply was lost on the way. */
+  async #isTaken(lease: Lease, path: string, error: unknown): Promise<boolean> {
+    if (!isErrno(error, "ENOENT")) throw error;
+    await lease.check();
+    if (this.#room.disk.kind.shared && (await isThere(this.#room, path))) return true;
+    this.#scanner.lost();
+    return false;
   }
 
   /** Step 2. */
-  async #open(held: Held, slice: Slice): Promise<Claim | undefined> {
+  #open(held: Held, slice: Slice): Awaitable<BatchFile | undefined> {
     try {
       if (this.#last?.header.id === slice.batch) {
         this.#last.checkSlice(slice);
-        return { held, file: this.#last.share() };
+        return this.#last.share();
       }
-      const file = await BatchFile.open(this.#room.fs, held.path, slice);
-      await this.#last?.close();
-      this.#last = file;
-      return { held, file: file.share() };
+      const file = this.#fileOf(held, slice);
+      if (!(file instanceof Promise)) return this.#keep(file);
+      return file.then(
+        (opened) => this.#keep(opened),
+        (error: unknown) => this.#notOpened(held, error),
+      );
     } catch (error) {
-      if (isErrno(error, "ENOENT")) throw leaseLost(`queue ${this.#room.name}`, error);
-      if (error instanceof ForeignError) {
-        await setAside(this.#room, held.path, error.message, this.#warn);
-        return undefined;
-      }
-      if (!(error instanceof DamagedError)) throw error;
-      await this.#buryDamaged(held, error);
-      return undefined;
+      return this.#notOpened(held, error);
     }
+  }
+
+  /** Checked already where it was read ahead, which is not to say that this slice of it is right. */
+  #fileOf(held: Held, slice: Slice): Awaitable<BatchFile> {
+    const ahead = this.#ahead;
+    if (ahead?.header.id !== slice.batch) {
+      return openBatch(this.#room.fs, held.path, slice, this.#memory);
+    }
+    ahead.checkSlice(slice);
+    this.#ahead = undefined;
+    return ahead;
+  }
+
+  #keep(file: BatchFile): Awaitable<BatchFile> {
+    const last = this.#last;
+    this.#last = file;
+    file.share();
+    return chain(this.#release(last), () => file);
+  }
+
+  async #notOpened(held: Held, error: unknown): Promise<undefined> {
+    if (isErrno(error, "ENOENT")) throw leaseLost(`queue ${this.#room.name}`, error);
+    if (error instanceof ForeignError) {
+      await setAside(this.#room, held.path, error.message, this.#warn);
+    } else if (error instanceof DamagedError) await this.#buryDamaged(held, error);
+    else throw await this.#givenBack(held, error);
+  }
+
+  /** Nobody has seen it: it goes back, and this is no attempt. What fails now is nothing beside the error. */
+  async #givenBack(held: Held, error: unknown): Promise<unknown> {
+    try {
+      await held.giveBack();
+    } catch (second) {
+      if (!isOfSystem(second) && !(second instanceof SpoolError)) throw second;
+    }
+    return error;
   }
 
   async #buryDamaged(held: Held, error: DamagedError): Promise<void> {
@@ -117,12 +237,25 @@ export class Claimer {
     await held.bury({ reason: `damaged: ${error.message}` });
   }
 
-  /** Step 3. False where nothing is left to deliver. */
-  async #trim({ held, file }: Claim, { bucket, slice }: Candidate, want: number): Promise<boolean> {
-    const { maxAttempts } = await this.#room.settings();
-    const isSpent = maxAttempts > 0 && slice.attempts >= maxAttempts;
-    const isSuspect = slice.attempts !== slice.restAttempts;
-    const count = isSpent || isSuspect ? 1 : want;
+  /** Step 3. */
+  #trim(claim: Claim, candidate: Candidate, want: number): Awaitable<Outcome> {
+    return chain(this.#room.settings(), ({ maxAttempts }) => {
+      const { attempts, restAttempts, count } = candidate.slice;
+      const isSpent = maxAttempts > 0 && attempts >= maxAttempts;
+      const isSuspect = attempts !== restAttempts;
+      const most = isSpent || isSuspect ? 1 : want;
+      if (count <= most && !isSpent) return claim;
+      return this.#split(claim, candidate, most, isSpent);
+    });
+  }
+
+  async #split(
+    claim: Claim,
+    { bucket, slice }: Candidate,
+    count: number,
+    isSpent: boolean,
+  ): Promise<Outcome> {
+    const { held, file } = claim;
     try {
       const end = slice.offset + slice.bytes;
       const next = slice.count > count ? await file.skip(slice.offset, end, count) : end;
@@ -131,17 +264,17 @@ export class Claimer {
         const rest = await held.split(count, next);
         this.#scanner.putBack({ name: formatSlice(rest), bucket, slice: rest });
       }
-      if (!isSpent) return true;
+      if (!isSpent) return claim;
       await held.reject(next, { reason: `gave up after ${slice.attempts} attempts` }, false);
     } catch (error) {
       if (!(error instanceof DamagedError)) {
         await file.close();
-        throw error;
+        throw await this.#givenBack(held, error);
       }
       await this.#buryDamaged(held, error);
     }
     await file.close();
-    return false;
+    return AGAIN;
   }
 }
 
@@ -150,22 +283,6 @@ async function isThere(room: Room, path: string): Promise<boolean> {
     await room.fs.lstat(path);
     return true;
   } catch {
-    return false;
-  }
-}
-
-/** What becomes of a slice whose time to live is over: as the queue is set. True where it went. */
-export async function expire(room: Room, path: string, slice: Slice, warn: Warn): Promise<boolean> {
-  const { expired } = await room.settings();
-  if (expired === "dead") return bury(room, path, slice, { reason: "expired" });
-  try {
-    await room.fs.unlink(path);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
-    const isFile = isErrno(error, "EPERM") && (await room.fs.lstat(path)).kind === "file";
-    if (isFile || !isErrno(error, "EISDIR", "EPERM")) throw error;
-    await setAside(room, path, "a directory, not a file", warn);
     return false;
   }
 }

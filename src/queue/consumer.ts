@@ -2,28 +2,29 @@
  * A consumer: one lease, and the messages that it claims with it.
  */
 import { BellWatch } from "../disk/bell.ts";
-import { fromErrno, isErrno, SpoolError } from "../errors.ts";
+import type { Awaitable } from "../disk/file-system.ts";
+import { loadHeartbeat } from "../disk/heartbeat.ts";
+import { isErrno, SpoolError } from "../errors.ts";
 import { POLL_MS, RECHECK_MS } from "../limits.ts";
 import { DamagedError } from "../message/batch.ts";
 import type { Warn } from "./aside.ts";
+import type { Span } from "./batch-file.ts";
 import type { Buckets } from "./buckets.ts";
+import { Chores, REAP_MS } from "./chores.ts";
 import { Claimer } from "./claimer.ts";
 import type { Claim } from "./claimer.ts";
-import { adoptDropped } from "./drop-box.ts";
-import { QueueDelivery } from "./intake.ts";
 import { Lease, parseLeaseName } from "./lease.ts";
 import type { LeaseStyle } from "./lease.ts";
+import { Memory } from "./memory.ts";
 import { Message } from "./message.ts";
-import { Reclaimer } from "./reclaim.ts";
+import type { Place } from "./message.ts";
 import type { Room } from "./room.ts";
 import { Scanner } from "./scan.ts";
-import { sweepDrafts } from "./sweep.ts";
+import { Turns } from "./turns.ts";
+import { Window } from "./window.ts";
 
-/** How often a busy consumer looks for dead ones, in ms. */
-const REAP_MS = 5000;
-
-/** How often a busy consumer looks into the drop box, in ms. */
-const ADOPT_MS = 50;
+/** A reading of the disk's clock that is older, in ms, is made anew before a wait. */
+const CLOCK_MS = 30_000;
 
 /** How often, and how far apart in ms, a consumer looks whether others give something back. */
 const LAST_LOOKS = 3;
@@ -34,38 +35,33 @@ export interface ConsumerOptions {
   readonly leaseMs?: number;
   /** Told of damaged and foreign files that were met, one line each. */
   readonly warn?: Warn;
+  /** Nothing is kept of a message once its claim is closed, so that memory can be used again. */
+  readonly isTransient?: boolean;
   /** Period of the poll where the file system carries no events, in ms. */
   readonly pollMs?: number;
 }
 
 export class Consumer {
   readonly #room: Room;
-  readonly #buckets: Buckets;
   readonly #options: ConsumerOptions;
-  readonly #delivery: QueueDelivery;
   readonly #style: LeaseStyle;
   readonly #scanner: Scanner;
   readonly #claimer: Claimer;
-  readonly #reclaimer: Reclaimer;
+  readonly #chores: Chores;
   #lease: Lease | undefined;
   #bell: BellWatch | undefined;
-  #told = "";
-  #reapedMs = Number.NEGATIVE_INFINITY;
-  #adoptedMs = Number.NEGATIVE_INFINITY;
-  /** Claims are made one after the other, so that two slots do not race for one slice. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #waiting: Promise<void> | undefined;
 
   constructor(room: Room, buckets: Buckets, style: LeaseStyle, options: ConsumerOptions = {}) {
     this.#room = room;
-    this.#buckets = buckets;
-    this.#delivery = new QueueDelivery(room, buckets);
     this.#style = style;
     this.#options = options;
     const warn = options.warn ?? (() => {});
     this.#scanner = new Scanner(room, buckets);
-    this.#claimer = new Claimer(room, buckets, this.#scanner, warn);
-    this.#reclaimer = new Reclaimer(room, buckets, warn);
+    const memory = options.isTransient ? new Memory() : undefined;
+    this.#claimer = new Claimer(room, buckets, this.#scanner, warn, memory);
+    this.#chores = new Chores(room, buckets, warn);
   }
 
   /** The lease; made at the first claim. */
@@ -73,20 +69,62 @@ export class Consumer {
     return this.#lease;
   }
 
-  /** Claims up to `want` messages of one slice; undefined where nothing is ready. */
-  claim(want: number): Promise<Claim | undefined> {
-    const claim = this.#turn.then(() => this.#claim(want));
-    this.#turn = claim.catch(() => {});
-    return claim;
+  /** The error of the disk that has put something that it holds out of reach. */
+  get failure(): unknown {
+    return this.#lease?.failure;
   }
 
-  async #claim(want: number): Promise<Claim | undefined> {
+  /**
+   * Claims up to `want` messages of one slice; undefined where nothing is ready.
+   *
+   * One claim after the other, so that two slots do not race for one slice.
+   */
+  claim(want: number): Awaitable<Claim | undefined> {
+    return this.#turns.take(() => this.#claim(want));
+  }
+
+  #claim(want: number): Awaitable<Claim | undefined> {
+    const lease = this.#lease;
+    const isDue = this.#chores.isReapingDue || this.#chores.isAdoptionDue;
+    if (lease === undefined || isDue) return this.#claimWithCare(want);
     try {
-      await this.#reap(REAP_MS);
-      await this.#adopt();
+      const claim = this.#claimer.claim(lease, want);
+      if (claim instanceof Promise) return this.#orDropped(claim, want);
+      return claim ?? this.#orDropped(claim, want);
     } catch (error) {
-      throw await this.#explain(error);
+      return this.#failed(error);
     }
+  }
+
+  /** What lies in the drop box is ready, too. */
+  async #orDropped(claim: Awaitable<Claim | undefined>, want: number): Promise<Claim | undefined> {
+    try {
+      return (await claim) ?? ((await this.#adopt()) ? await this.#claimReady(want) : undefined);
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  /** With what is to be done now and then before a claim, and before the first one. */
+  async #claimWithCare(want: number): Promise<Claim | undefined> {
+    try {
+      await this.#chores.reap(REAP_MS, this.#lease?.name);
+      const { isAdoptionDue } = this.#chores;
+      if (isAdoptionDue) await this.#adopt();
+      const claim = await this.#claimReady(want);
+      if (claim !== undefined || isAdoptionDue || !(await this.#adopt())) return claim;
+      return await this.#claimReady(want);
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  async #failed(error: unknown): Promise<never> {
+    if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
+    throw await this.#explain(error);
+  }
+
+  async #claimReady(want: number): Promise<Claim | undefined> {
     if (this.#lease === undefined) {
       // A queue with nothing in it costs no lease.
       const candidate = await this.#scanner.next(await this.#room.now());
@@ -95,20 +133,22 @@ export class Consumer {
       const { leaseMs } = await this.#room.settings();
       this.#lease = await Lease.open(this.#room, this.#options.leaseMs ?? leaseMs, this.#style);
     }
-    try {
-      return await this.#claimer.claim(this.#lease, want);
-    } catch (error) {
-      if (error instanceof SpoolError && error.code === "LEASE_LOST") await this.#dropLease();
-      throw await this.#explain(error);
-    }
+    return this.#claimer.claim(this.#lease, want);
   }
 
-  /** Looks into the drop box, now and then: while there is much to do it can wait a little. */
-  async #adopt(): Promise<void> {
-    const nowMs = this.#room.disk.clock.monotonicMs();
-    if (nowMs - this.#adoptedMs < ADOPT_MS && !this.#scanner.isUsedUp) return;
-    this.#adoptedMs = nowMs;
-    if ((await adoptDropped(this.#room, this.#buckets)) > 0) this.#scanner.forget();
+  /** Reads what is likely to be next, and claims nothing; for who is busy with what it has claimed. */
+  async readAhead(): Promise<void> {
+    await this.#turns.take(() => this.#claimer.readAhead());
+  }
+
+  #nowMs(): number {
+    return this.#room.disk.clock.monotonicMs();
+  }
+
+  async #adopt(): Promise<boolean> {
+    const isFresh = await this.#chores.adopt();
+    if (isFresh) this.#scanner.forget();
+    return isFresh;
   }
 
   /** A directory that is missing may mean that the queue was removed: then that is the error. */
@@ -136,43 +176,34 @@ export class Consumer {
   }
 
   /** A message from a claim, the first of what is still held. */
-  async open(claim: Claim): Promise<Message | undefined> {
-    const { held, file } = claim;
-    const slice = held.slice;
-    if (slice === undefined || this.#lease === undefined) return undefined;
+  async open({ held, file }: Claim): Promise<Message | undefined> {
+    const { slice } = held;
+    if (slice === undefined) return undefined;
+    const { first: index, offset: from, bytes } = slice;
+    return this.messageAt({ file, window: new Window(held), index, from, end: from + bytes });
+  }
+
+  /** A message of what a window holds; undefined where it is damaged, and buried now, or the lease is lost. */
+  messageAt(place: Place): Awaitable<Message | undefined> {
+    const { file, window, from, end } = place;
+    const lease = this.#lease;
+    if (window.held.slice === undefined || lease === undefined) return undefined;
+    const open = (span: Span): Message => new Message(this.#room, lease, place, span);
     try {
-      const found = file.spanAt(slice.offset, slice.offset + slice.bytes);
-      const span = found instanceof Promise ? await found : found;
-      return new Message(this.#room, this.#lease, held, file, span);
+      const span = file.spanAt(from, end);
+      if (!(span instanceof Promise)) return open(span);
+      return span.then(open, (error: unknown) => this.#notOpened(window, error));
     } catch (error) {
-      if (!(error instanceof DamagedError)) throw error;
-      this.#options.warn?.(`${held.path}: damaged: ${error.message}; moved to the dead letters`);
-      await held.bury({ reason: `damaged: ${error.message}` });
-      return undefined;
+      return this.#notOpened(window, error);
     }
   }
 
-  /** Puts right what the dead have left, where the last look is longer ago than this. */
-  async #reap(everyMs: number): Promise<boolean> {
-    const nowMs = this.#room.disk.clock.monotonicMs();
-    if (nowMs - this.#reapedMs < everyMs) return false;
-    this.#reapedMs = nowMs;
-    const { messages } = await this.#reclaimer.run(this.#lease?.name);
-    await sweepDrafts(this.#delivery);
-    return messages + (await this.#recoverSource()) > 0;
-  }
-
-  /** What is wrong with other subscriptions of the topic does not keep this one from its messages. */
-  async #recoverSource(): Promise<number> {
-    try {
-      return (await this.#room.source?.recover()) ?? 0;
-    } catch (thrown) {
-      const error = fromErrno(thrown);
-      if (!(error instanceof SpoolError)) throw thrown;
-      if (error.message !== this.#told) this.#options.warn?.(error.message);
-      this.#told = error.message;
-      return 0;
-    }
+  async #notOpened(window: Window, error: unknown): Promise<undefined> {
+    if (!(error instanceof DamagedError)) throw error;
+    const { held } = window;
+    this.#options.warn?.(`${held.path}: damaged: ${error.message}; moved to the dead letters`);
+    await window.part();
+    await held.bury({ reason: `damaged: ${error.message}` });
   }
 
   /**
@@ -183,7 +214,7 @@ export class Consumer {
    */
   async hasMore(): Promise<boolean> {
     this.#scanner.forget();
-    if (await this.#reap(0)) return true;
+    if (await this.#chores.reap(0, this.#lease?.name)) return true;
     const { fs, layout } = this.#room;
     for (let look = 0; look < LAST_LOOKS; look++) {
       const leases = (await fs.list(layout.leases)).filter((name) => parseLeaseName(name));
@@ -196,42 +227,62 @@ export class Consumer {
     return false;
   }
 
-  /** Starts to listen, so that what is put from now on ends the next `wait`. */
-  async listen(): Promise<void> {
-    const { pollMs = POLL_MS } = this.#options;
-    this.#bell ??= await BellWatch.open(this.#room.layout.bell, this.#room.disk.kind, pollMs);
-  }
-
   /**
    * Waits until there may be something to claim: the bell, the next scheduled message, the end of
-   * a dead consumer's lease, `limitMs`, or the signal, whichever is first.
+   * a dead consumer's lease, `limitMs`, or the signal, whichever is first. The first call only
+   * begins to listen: look once more.
    */
   async wait(limitMs: number, signal?: AbortSignal): Promise<void> {
-    this.#waiting ??= this.#wait(limitMs, signal).finally(() => (this.#waiting = undefined));
-    await this.#waiting;
+    const waiting = (this.#waiting ??= this.#wait(limitMs, signal));
+    try {
+      await waiting;
+    } finally {
+      // Not a wait that has begun since: two at once would share one bell.
+      if (this.#waiting === waiting) this.#waiting = undefined;
+    }
   }
 
   async #wait(limitMs: number, signal?: AbortSignal): Promise<void> {
     // Nobody refreshes a brief lease: it would be lost while we wait.
     if (this.#style !== "beating") await this.#closeLease();
-    await this.listen();
-    const { kind } = this.#room.disk;
-    const recheckMs = kind.shared ? (this.#options.pollMs ?? POLL_MS) : RECHECK_MS;
-    const dueInMs = Math.max(1, this.#scanner.nextDueMs - (await this.#room.now()));
-    const startMs = this.#room.disk.clock.monotonicMs();
-    await this.#bell!.wait(Math.min(recheckMs, dueInMs, limitMs), signal);
-    this.#scanner.forget();
-    // It was quiet for a while: see whether somebody has died.
-    const waitedMs = this.#room.disk.clock.monotonicMs() - startMs;
-    if (waitedMs > recheckMs / 2) {
-      this.#room.forgetSettings();
-      await this.#reap(recheckMs / 2);
+    const { disk, layout } = this.#room;
+    const { pollMs = POLL_MS } = this.#options;
+    if (this.#bell === undefined) {
+      this.#bell = await BellWatch.open(layout.bell, disk.kind, pollMs);
+      if (this.#style === "beating") await loadHeartbeat();
+      // What was put between the last look and now was heard by nobody: look again.
+      this.#scanner.forget();
+      return;
     }
+    if (await this.#prepare()) return;
+    const recheckMs = disk.kind.shared ? pollMs : RECHECK_MS;
+    const dueInMs = Math.max(1, this.#scanner.nextDueMs - (await this.#room.now()));
+    const startMs = this.#nowMs();
+    const isRung = await this.#bell.wait(Math.min(recheckMs, dueInMs, limitMs), signal);
+    this.#room.rested();
+    this.#scanner.forget();
+    if (isRung) {
+      // Whoever rang has put something, most likely: the drop box comes after that.
+      this.#chores.putOffAdoption();
+    } else if (this.#nowMs() - startMs > recheckMs / 2) {
+      // It was quiet for a while: see whether somebody has died.
+      this.#room.forgetSettings();
+      await this.#chores.reap(recheckMs / 2, this.#lease?.name);
+    }
+  }
+
+  /** Does before a wait what would else be due after it, between the bell and the message. */
+  async #prepare(): Promise<boolean> {
+    await this.#turns.take(() => this.#claimer.close());
+    await this.#room.now(CLOCK_MS);
+    const isChanged = await this.#chores.reap(REAP_MS / 2, this.#lease?.name);
+    if (isChanged) this.#scanner.forget();
+    return isChanged;
   }
 
   /** Closes what is open. What is still held goes back by the reaper unless it was given back. */
   async close(): Promise<void> {
-    await this.#turn;
+    await this.#turns.end();
     await this.#bell?.close();
     await this.#claimer.close();
     await this.#lease?.close();

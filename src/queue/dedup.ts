@@ -12,9 +12,8 @@
  *   3. rename  it from tmp/ to ready/: now it is delivered. Only a batch with both markers may
  *
  * A crash between 2 and 3 leaves a marked batch in tmp/. The next put of that key, or the sweeper,
- * *finishes* it: it repeats 2 and 3 for that batch. Each step is idempotent and 3 can happen only
- * once, because its source is there only once. So the key's message is delivered exactly once,
- * whoever dies when, and every put that says success has seen to it that it is durable.
+ * *finishes* it: it repeats 2 and 3 for that batch. Each step is idempotent and 3 can happen only once, because
+ * its source is there only once. So whoever dies when, the key's message is delivered once and durable.
  */
 import { dirname } from "node:path";
 
@@ -67,9 +66,10 @@ export async function commitOnce(
   const epochs = `${startMs}.${startMs + windowMs}`;
   const keyed = site.draft(`k${hash}.${epochs}.${formatSlice(slice)}.`);
   try {
-    if (sync === "disk") await fs.sync(draft.fd);
-    if (!(await renameOnce(site.disk, draft.path, keyed))) throw removed(site);
     const { inode } = await fs.stat(draft.fd);
+    if (sync === "disk") await fs.sync(draft.fd);
+    else await draft.close();
+    if (!(await renameOnce(site.disk, draft.path, keyed))) throw removed(site);
     let winner: string | undefined;
     // Whoever looked at a rival that gave way meanwhile looks again.
     while (winner === undefined) winner = await finish(delivery, keyed, inode, sync);
@@ -107,6 +107,8 @@ async function finish(
   const [, hash = "", current = "", next = "", sliceName = ""] = match ?? [];
   const slice = parseSlice(sliceName);
   if (slice === undefined) throw new SpoolError("IO", `${keyed}: not a name of ours`);
+  // A power cut must not leave the markers without their batch.
+  if (sync === "disk" && !site.disk.kind.oneSync) await syncDirectory(site.fs, layout.tmp);
   for (const epoch of [current, next]) {
     const directory = `${layout.dedup}/${epoch}`;
     const rival = await mark(site, keyed, inode, directory, hash);

@@ -2,7 +2,8 @@
  * A batch that is being written in tmp/.
  *
  *   1. create   tmp/<unique>_<process>: its mtime is the disk's time, and so the batch's
- *   2. write    header and body; a streamed body first, the header over the room left for it
+ *   2. write    header and body; of a body that is streamed and takes several writes, that first, and
+ *               the header last, over the room left for it
  *   3. commit   rename it to its slice in ready/ (intake.ts), or fan it out (topic/)
  *
  * A crash before 3 leaves a file in tmp/ that names its process: `gc` removes it once that process
@@ -11,7 +12,7 @@
  */
 import { closeQuietly, quietly, writeAll } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
-import { WRITER_DEADLINE_MS } from "../limits.ts";
+import { SHORT_BYTES, WRITER_DEADLINE_MS } from "../limits.ts";
 import { encodeHeader, roomForHeader } from "../message/batch.ts";
 import type { BatchHeader, Framing, Headers } from "../message/batch.ts";
 import { Checksum } from "../message/checksum.ts";
@@ -65,13 +66,19 @@ export class Draft {
   readonly #fd: number;
   readonly #startedMs: number;
   readonly #checksum = new Checksum();
+  /** What was appended and not written yet; at the file's start behind the header's room. */
+  #block: Buffer | undefined;
+  #gatheredBytes = 0;
+  #writtenBytes = 0;
   #headerBytes = 0;
   #bodyBytes = 0;
   #headers: Headers = {};
-  #parts: readonly Part[] | undefined;
+  #parts: (() => readonly Part[]) | undefined;
+  #isClosed = false;
 
-  private constructor(site: Site, path: string, fd: number) {
+  private constructor(site: Site, path: string, fd: number, block?: Buffer) {
     this.#site = site;
+    this.#block = block;
     this.#path = path;
     this.#fd = fd;
     this.#startedMs = site.disk.clock.monotonicMs();
@@ -79,8 +86,11 @@ export class Draft {
     this.timeMs = timeOfId(this.id);
   }
 
-  /** @param prefix  what the name in tmp/ starts with. */
-  static async create(site: Site, prefix = ""): Promise<Draft> {
+  /**
+   * @param prefix  what the name in tmp/ starts with.
+   * @param block   of SHORT_BYTES, for `append`; free for the next draft once this one is finished.
+   */
+  static async create(site: Site, prefix = "", block?: Buffer): Promise<Draft> {
     const path = site.draft(prefix);
     const fd = await openDraft(site, path);
     try {
@@ -89,7 +99,7 @@ export class Draft {
       await discardFile(site, path, fd);
       throw error;
     }
-    return new Draft(site, path, fd);
+    return new Draft(site, path, fd, block);
   }
 
   get path(): string {
@@ -107,7 +117,7 @@ export class Draft {
 
   /** Its messages, where they have headers of their own. */
   get parts(): readonly Part[] | undefined {
-    return this.#parts;
+    return this.#parts?.();
   }
 
   get bodyBytes(): number {
@@ -119,20 +129,42 @@ export class Draft {
     if (this.#site.disk.clock.monotonicMs() - this.#startedMs > WRITER_DEADLINE_MS) {
       throw new SpoolError("IO", `the put took longer than a day and was given up`);
     }
+    const block = (this.#block ??= Buffer.allocUnsafeSlow(SHORT_BYTES));
     if (this.#headerBytes === 0) {
       this.#headerBytes = roomForHeader(this.#header(1, framing, headers, "00000000"));
+      block.fill(" ", 0, this.#headerBytes);
+      this.#gatheredBytes = this.#headerBytes;
     }
-    await writeAll(this.#site.fs, this.#fd, bytes, this.#headerBytes + this.#bodyBytes);
-    this.#checksum.update(bytes);
     this.#bodyBytes += bytes.length;
+    for (let from = 0; from < bytes.length;) {
+      if (this.#gatheredBytes === block.length) await this.#writeGathered(block);
+      const piece = bytes.subarray(from, from + block.length - this.#gatheredBytes);
+      block.set(piece, this.#gatheredBytes);
+      this.#gatheredBytes += piece.length;
+      from += piece.length;
+    }
   }
 
-  /** Writes the header over the room that was left for it. */
+  async #writeGathered(block: Buffer): Promise<void> {
+    const bytes = block.subarray(0, this.#gatheredBytes);
+    this.#checksum.update(bytes.subarray(this.#writtenBytes === 0 ? this.#headerBytes : 0));
+    await writeAll(this.#site.fs, this.#fd, bytes, this.#writtenBytes);
+    this.#writtenBytes += bytes.length;
+    this.#gatheredBytes = 0;
+  }
+
+  /** Writes what is gathered, and the header into its room: in one call where that is all. */
   async finish(count: number, framing: Framing, headers: Headers): Promise<void> {
     this.#headers = headers;
+    const block = this.#block!;
+    const isAll = this.#writtenBytes === 0;
+    if (isAll) this.#checksum.update(block.subarray(this.#headerBytes, this.#gatheredBytes));
+    else await this.#writeGathered(block);
     const header = this.#header(count, framing, headers, this.#checksum.digest());
     const bytes = encodeHeader(header, this.#headerBytes);
-    await writeAll(this.#site.fs, this.#fd, bytes, 0);
+    if (isAll) block.set(bytes);
+    const start = isAll ? block.subarray(0, this.#gatheredBytes) : bytes;
+    await writeAll(this.#site.fs, this.#fd, start, 0);
   }
 
   /** Writes header and body in one go, where the whole body is at hand. */
@@ -141,7 +173,7 @@ export class Draft {
     framing: Framing,
     headers: Headers,
     body: Uint8Array,
-    parts?: readonly Part[],
+    parts?: () => readonly Part[],
   ): Promise<void> {
     this.#headers = headers;
     this.#parts = parts;
@@ -180,14 +212,33 @@ export class Draft {
     };
   }
 
-  /** Gives it up: nothing is left of it. */
+  /**
+   * For who syncs nothing, before anybody can see it: close(2) may be the first to say that its bytes were
+   * lost, as ENOSPC or EDQUOT of a server. The descriptor is gone in any case.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#site.fs.close(this.#fd);
+  }
+
+  /** Gives it up: nothing is left of it. What it was renamed to meanwhile stays. */
   async discard(): Promise<void> {
-    await discardFile(this.#site, this.#path, this.#fd);
+    await discardFile(this.#site, this.#path, this.#isClosed ? undefined : this.#fd);
   }
 }
 
 /** Best effort: what stays is for the sweeper, and what the caller has to tell is another matter. */
-async function discardFile({ fs }: Site, path: string, fd: number): Promise<void> {
+async function discardFile({ fs }: Site, path: string, fd: number | undefined): Promise<void> {
   await quietly(() => fs.unlink(path));
-  await closeQuietly(fs, fd);
+  if (fd !== undefined) await closeQuietly(fs, fd);
+}
+
+/** Does a part of writing the draft; where that fails nothing is left of the draft. */
+export async function guarded<T>(draft: Draft, act: () => T | Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    await draft.discard();
+    throw error;
+  }
 }

@@ -19,6 +19,8 @@
 import { ring } from "../disk/bell.ts";
 import { linkOrCopy } from "../disk/copy.ts";
 import { ignore, quietly, renameOnce, syncDirectory } from "../disk/durable.ts";
+import { chain } from "../disk/file-system.ts";
+import type { Awaitable, FileSystem } from "../disk/file-system.ts";
 import { isErrno, leaseLost } from "../errors.ts";
 import { formatSlice, partOf, withAttempt } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -34,14 +36,18 @@ export class Held {
   /** The bucket that it came from: what goes back unchanged goes there. */
   readonly #bucket: string | undefined;
   #slice: Slice | undefined;
+  #isLost = false;
   /** The last that was named, and its path. */
   #named: Slice | undefined;
   #path = "";
   /** It was linked from a whole, which may still be at its old name after a power cut. */
   #isUnsure: boolean;
+  /** After a power cut it is in the lease, and not where it was claimed. */
+  #isClaimSafe = false;
 
   /**
    * @param lease     the path of the lease's directory.
+   * @param path      the slice's own, where it is known.
    * @param isUnsure  it may have been split off, by somebody who did not sync that.
    */
   constructor(
@@ -50,9 +56,14 @@ export class Held {
     lease: string,
     slice: Slice,
     bucket?: string,
+    path?: string,
     isUnsure = false,
   ) {
     this.#isUnsure = isUnsure;
+    if (path !== undefined) {
+      this.#path = path;
+      this.#named = slice;
+    }
     this.#room = room;
     this.#buckets = buckets;
     this.#lease = lease;
@@ -70,18 +81,19 @@ export class Held {
   }
 
   /** Done with the first `count` messages; the one after them starts at `next`. */
-  async ack(count: number, next: number): Promise<void> {
+  ack(count: number, next: number): Awaitable<void> {
     const slice = this.#held();
-    if (count >= slice.count) {
-      await this.#remove(this.#pathOf(slice));
-      this.#slice = undefined;
-      return;
-    }
-    const rest = restOf(slice, count, next);
-    if (!(await renameOnce(this.#room.disk, this.#pathOf(slice), this.#pathOf(rest)))) {
-      throw this.#lostNow();
-    }
-    this.#slice = rest;
+    const isAll = count >= slice.count;
+    const rest = isAll ? undefined : restOf(slice, count, next);
+    const from = this.#pathOf(slice);
+    const done =
+      rest === undefined
+        ? this.#remove(from)
+        : renameOnce(this.#room.disk, from, this.#pathOf(rest));
+    return chain(done, (isDone) => {
+      if (!isDone) throw this.#lostNow();
+      this.#slice = rest;
+    });
   }
 
   /** Keeps the first `count` messages and gives the rest, which starts at `next`, back. */
@@ -107,7 +119,7 @@ export class Held {
       }
     });
     this.#slice = rest;
-    return new Held(this.#room, this.#buckets, this.#lease, head, this.#bucket, true);
+    return new Held(this.#room, this.#buckets, this.#lease, head, this.#bucket, undefined, true);
   }
 
   /** The first message goes back, visible at `visibleMs`; `isCounted` where this was an attempt. */
@@ -156,8 +168,10 @@ export class Held {
   }
 
   #held(): Slice {
-    if (this.#slice === undefined) throw leaseLost("a message that was settled already");
-    return this.#slice;
+    if (this.#slice !== undefined) return this.#slice;
+    throw leaseLost(
+      this.#isLost ? `queue ${this.#room.name}` : "a message that was settled already",
+    );
   }
 
   #pathOf(slice: Slice): string {
@@ -170,6 +184,7 @@ export class Held {
   }
 
   #lostNow(): Error {
+    this.#isLost = true;
     this.#slice = undefined;
     return leaseLost(`queue ${this.#room.name}`);
   }
@@ -202,6 +217,9 @@ export class Held {
   async #link(slice: Slice, part: Slice): Promise<void> {
     const { disk } = this.#room;
     try {
+      // A link may outlast a power cut without the claim of what it was made of.
+      this.#isUnsure ||= !this.#isClaimSafe;
+      await this.secure();
       await linkOrCopy(disk, this.#pathOf(slice), this.#pathOf(part), this.#room.draft());
       this.#isUnsure = true;
       await this.secure();
@@ -222,6 +240,7 @@ export class Held {
     if (disk.kind.oneSync || !this.#isUnsure) return;
     if (!(await ignore(() => syncDirectory(fs, this.#lease), "ENOENT"))) throw this.#lostNow();
     this.#isUnsure = false;
+    this.#isClaimSafe = true;
   }
 
   async #place(slice: Slice, as: Slice, bucket?: string): Promise<void> {
@@ -231,16 +250,31 @@ export class Held {
   }
 
   /** Unlinks; where a reply may get lost, through a name that tells whose unlink it was. */
-  async #remove(path: string): Promise<void> {
+  #remove(path: string): Awaitable<boolean> {
     const { fs, disk } = this.#room;
-    if (!disk.kind.shared) {
-      if (!(await ignore(() => fs.unlink(path), "ENOENT"))) throw this.#lostNow();
-      return;
-    }
+    return disk.kind.shared ? this.#removeOnce(path) : unlinkIfThere(fs, path);
+  }
+
+  async #removeOnce(path: string): Promise<boolean> {
+    const { fs, disk } = this.#room;
     const gone = `${this.#lease}/.gone-${Math.floor(disk.random() * 36 ** 10).toString(36)}`;
-    if (!(await renameOnce(disk, path, gone))) throw this.#lostNow();
+    if (!(await renameOnce(disk, path, gone))) return false;
     // It is acked already; who takes the lease over drops what stays.
     await quietly(() => fs.unlink(gone));
+    return true;
+  }
+}
+
+function unlinkIfThere(fs: FileSystem, path: string): Awaitable<boolean> {
+  const otherwise = (error: unknown): boolean => {
+    if (isErrno(error, "ENOENT")) return false;
+    throw error;
+  };
+  try {
+    const unlinked = fs.unlink(path);
+    return unlinked instanceof Promise ? unlinked.then(() => true, otherwise) : true;
+  } catch (error) {
+    return otherwise(error);
   }
 }
 

@@ -110,3 +110,15 @@ export class QueueIntake extends QueueDelivery implements Intake {
     await ring(disk.fs, layout.bell);
   }
 }
+
+export function tooLarge({ noun, site }: Intake, what: string, limit: number): SpoolError {
+  const { name } = site;
+  const isTopic = noun === "topic";
+  const whose = isTopic ? `topic ${name} or of one of its subscriptions` : `queue ${name}`;
+  const or = isTopic ? `, or spool queue set ${name}/NAME max-message=SIZE` : "";
+  return new SpoolError(
+    "MESSAGE_TOO_LARGE",
+    `${what} is larger than ${limit} bytes, the limit of ${whose}`,
+    `Raise it: spool ${noun} set ${name} max-message=SIZE${or}`,
+  );
+}

@@ -6,7 +6,11 @@
  * dedup/    keys seen lately                          leases/<lease>.lock/     its holder lives
  * aside/    what does not belong here                 reclaim/<lease>/<slice>  being given back
  * bell      touched after each commit                 dead/<slice>[.reason]    dead letters
+ *
+ * reclaim/<lease>~/<slice> is what is being given back and its old holder can no longer reach.
  */
+import { FENCE } from "../message/slice.ts";
+
 export const LOCK_SUFFIX = ".lock";
 export const REASON_SUFFIX = ".reason";
 
@@ -66,4 +70,14 @@ export class QueueLayout {
   reclaimed(lease: string): string {
     return `${this.reclaim}/${lease}`;
   }
+
+  /** Where no call of the old holder can land any more. */
+  outOfReach(lease: string): string {
+    return `${this.reclaimed(lease)}${FENCE}`;
+  }
+}
+
+/** The lease that a name in reclaim/ comes from. */
+export function takenFrom(name: string): string {
+  return name.endsWith(FENCE) ? name.slice(0, -FENCE.length) : name;
 }

@@ -52,10 +52,14 @@ export class Lease {
   readonly #room: Room;
   #heartbeat: Heartbeat | undefined;
   readonly #lost = new AbortController();
+  readonly path: string;
+  /** The error of the disk that has put something in it out of reach. */
+  failure: unknown;
 
   private constructor(room: Room, name: string, ttlMs: number) {
     this.#room = room;
     this.name = name;
+    this.path = room.layout.lease(name);
     this.ttlMs = ttlMs;
   }
 
@@ -117,10 +121,6 @@ export class Lease {
     }
   }
 
-  get path(): string {
-    return this.#room.layout.lease(this.name);
-  }
-
   /** Aborted when the heartbeat found that the lease was taken away. */
   get lost(): AbortSignal {
     return this.#lost.signal;
@@ -135,7 +135,10 @@ export class Lease {
     return ignore(() => this.#room.fs.lstat(this.path), "ENOENT");
   }
 
-  /** Removes the lease where nothing is in it; a lease that holds something is left as it is. */
+  /**
+   * Removes the lease where nothing is in it. One that holds something is left; but where it has beaten, its
+   * lock goes, and so the next reaper takes it over.
+   */
   async close(): Promise<void> {
     const { fs } = this.#room;
     if (await removeIfEmpty(fs.rmdir.bind(fs), this.path)) await this.#unlock();
@@ -148,7 +151,10 @@ export class Lease {
     await removeIfEmpty(fs.rmdir.bind(fs), layout.lock(this.name));
   }
 
-  /** Stops the sign of life and leaves everything: for a consumer that is going to die. */
+  /**
+   * Stops the sign of life, and with it goes the lock of a lease that has beaten: for a consumer that is going to
+   * die. What it holds is left to the next reaper.
+   */
   async abandon(): Promise<void> {
     await this.#heartbeat?.stop();
   }

@@ -1,4 +1,5 @@
 /** One message in the hands of a consumer: its payload, and what can become of it. */
+import type { Awaitable } from "../disk/file-system.ts";
 import { leaseLost, SpoolError } from "../errors.ts";
 import type { Headers } from "../message/batch.ts";
 import { timeOfId } from "../message/id.ts";
@@ -12,42 +13,57 @@ import { formatReceipt } from "./receipt.ts";
 import type { Room } from "./room.ts";
 import { settle } from "./settle.ts";
 import type { NackOptions } from "./settle.ts";
+import { hasCode } from "./window.ts";
+import type { Member, Window } from "./window.ts";
 import { idOf, upcomingOf } from "./upcoming.ts";
 import type { Upcoming } from "./upcoming.ts";
 
-export class Message {
+/** A message's place in a batch, and the window that it will be in. */
+export interface Place {
+  readonly file: BatchFile;
+  readonly window: Window;
+  /** Its index in the batch: behind those that are in the window. */
+  readonly index: number;
+  /** Where it starts, and where its slice ends. */
+  readonly from: number;
+  readonly end: number;
+}
+
+export class Message implements Member {
   readonly queue: string;
   readonly headers: Headers;
   /** 1 for the first delivery. */
   readonly attempt: number;
   /** Of the payload. */
   readonly bytes: number;
+  /** For its window. */
+  readonly next: number;
+  isAcked = false;
+  window: Window;
   readonly #room: Room;
   readonly #file: BatchFile;
-  readonly #span: Span;
+  readonly #offset: number;
   readonly #lease: Lease;
-  #held: Held;
-  #isSettled = false;
-  #isDone = false;
-  #isOver = false;
-  #failure: unknown;
-  #turn: Promise<unknown> | undefined;
   readonly #batch: string;
   readonly #index: number;
+  #isSettled = false;
+  #failure: unknown;
 
-  constructor(room: Room, lease: Lease, held: Held, file: BatchFile, span: Span) {
-    const slice = held.slice!;
+  constructor(room: Room, lease: Lease, { file, window, index }: Place, span: Span) {
+    const { batch, first, attempts, restAttempts } = window.held.slice!;
     this.#room = room;
     this.#lease = lease;
-    this.#held = held;
     this.#file = file.share();
-    this.#span = span;
+    this.#offset = span.offset;
+    this.#batch = batch;
+    this.#index = index;
     this.queue = room.name;
-    this.#batch = slice.batch;
-    this.#index = slice.first;
     this.headers = span.headers;
-    this.attempt = slice.attempts + 1;
+    this.attempt = (index === first ? attempts : restAttempts) + 1;
     this.bytes = span.bytes;
+    this.next = span.next;
+    this.window = window;
+    window.add(this);
   }
 
   get id(): string {
@@ -59,13 +75,13 @@ export class Message {
   }
 
   /** The payload in one piece. @throws BAD_VALUE above 2 GiB: use `stream`. */
-  async body(): Promise<Buffer> {
-    return this.#file.buffer(this.#span.offset, this.bytes);
+  body(): Promise<Buffer> {
+    return this.#file.buffer(this.#offset, this.bytes);
   }
 
   /** The payload in blocks, never held whole. */
   stream(): AsyncGenerator<Buffer> {
-    return this.#file.read(this.#span.offset, this.bytes);
+    return this.#file.read(this.#offset, this.bytes);
   }
 
   /** True once it was acked, nacked or rejected. */
@@ -73,37 +89,38 @@ export class Message {
     return this.#isSettled;
   }
 
-  /** True once that is done, and nothing more is to be waited for. */
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
   /** Names this claim for `ack`, `nack`, `reject` and `extend` by another process. */
   async receipt(): Promise<string> {
-    const isHeld = await this.stepAside();
-    const { slice } = this.#held;
-    if (!isHeld || slice === undefined) throw leaseLost(`message ${this.id}`);
+    if (this.#isSettled) throw leaseLost(`message ${this.id}`);
+    const { held } = await this.window.alone(this);
+    if (held.slice === undefined) throw leaseLost(`message ${this.id}`);
     return formatReceipt({
       queue: this.queue,
       lease: this.#lease.name,
-      slice: formatSlice(slice),
+      slice: formatSlice(held.slice),
     });
   }
 
   /** Done. @throws LEASE_LOST where another consumer may have it now. */
-  async ack(): Promise<void> {
-    await this.#settle(() => this.#held.ack(1, this.#span.next));
+  ack(): Promise<void> {
+    if (this.#isSettled) return Promise.reject(settledBefore(this.id));
+    this.#isSettled = true;
+    try {
+      return this.window.ack(this);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Not done: it is delivered again after a while, or is a dead letter past the queue's limit. */
   async nack(options: NackOptions = {}): Promise<void> {
-    await this.#settle(() => settle.nack(this.#room, this.#held, this.#span.next, options));
+    await this.#settle((held) => settle.nack(this.#room, held, this.next, options));
   }
 
   /** It will never be done: a dead letter now. */
   async reject(reason: Partial<DeathReason> = {}): Promise<void> {
     const why = { ...reason, reason: reason.reason ?? "rejected" };
-    await this.#settle(() => this.#held.reject(this.#span.next, why, true));
+    await this.#settle((held) => held.reject(this.next, why, true));
   }
 
   /** @throws LEASE_LOST where the lease was taken away. A consumer's lease extends by itself. */
@@ -119,28 +136,6 @@ export class Message {
     return this.#failure;
   }
 
-  /**
-   * For its consumer, who wants to go on: false where it was settled, else true, and the messages
-   * behind it are not its own any more. Decided in its turn: an ack may be on its way.
-   */
-  stepAside(): Promise<boolean> {
-    return this.#inTurn(async () => {
-      if (this.#isDone) return false;
-      if ((this.#held.slice?.count ?? 1) > 1) await this.#detach();
-      return true;
-    });
-  }
-
-  async #detach(): Promise<void> {
-    try {
-      this.#held = await this.#held.detach(this.#span.next);
-    } catch (error) {
-      // Half done, and nothing left that could be tried again.
-      if (this.#held.slice === undefined && !hasCode(error, "LEASE_LOST")) this.#failure = error;
-      throw error;
-    }
-  }
-
   /** Aborted when the lease was found to be lost: the work on this message is in vain. */
   get lost(): AbortSignal {
     return this.#lease.lost;
@@ -148,11 +143,11 @@ export class Message {
 
   /** For its consumer: does `act` with what comes behind it in the same claim, if there is something. */
   async behind(act: (next: Upcoming) => Promise<void>): Promise<void> {
-    const { slice } = this.#held;
+    const { slice } = this.held;
     if (this.#isSettled || slice === undefined || slice.count === 1) return;
     const file = this.#file.share();
     try {
-      const next = await upcomingOf(file, restOf(slice, 1, this.#span.next));
+      const next = await upcomingOf(file, restOf(slice, 1, this.next));
       if (next !== undefined) await act(next);
     } finally {
       await file.close();
@@ -164,47 +159,47 @@ export class Message {
     await this.#settle(async () => {});
   }
 
-  /** For its consumer: gives it back where nobody has settled it. */
+  /** For its consumer: gives it back where nobody has settled it; with all that is behind it and in nobody's hand. */
   async giveBack(): Promise<void> {
-    if (!this.#isSettled) await this.#settle(() => this.#held.giveBack());
+    if (this.#isSettled) return;
+    if (this.window.size > 1) await this.window.alone(this);
+    await this.#settle((held) => held.giveBack());
   }
 
-  /** For its consumer: another Message goes on with the slice; this one owns its own. */
+  /** For its consumer: what holds it. */
   get held(): Held {
-    return this.#held;
+    return this.window.held;
   }
 
-  async #settle(act: () => Promise<void>): Promise<void> {
-    if (this.#isSettled)
-      throw new SpoolError("LEASE_LOST", `message ${this.id} was settled before`);
+  /** For its window. */
+  acked(): Awaitable<void> {
+    return this.#file.close();
+  }
+
+  /** For its window. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#lease.failure ??= error;
+  }
+
+  async #settle(act: (held: Held) => Promise<void>): Promise<void> {
+    if (this.#isSettled) throw settledBefore(this.id);
     this.#isSettled = true;
-    await this.#inTurn(async () => {
-      this.#isDone = true;
-      try {
-        await act();
-      } catch (error) {
-        // Refused before anything was done: it can be settled still, and be read.
-        if (hasCode(error, "BAD_VALUE")) {
-          this.#isSettled = this.#isDone = false;
-          throw error;
-        }
-        if (!hasCode(error, "LEASE_LOST")) this.#failure = error;
-        await this.#file.close();
+    try {
+      await this.window.settle(this, act);
+    } catch (error) {
+      // Refused before anything was done: it can be settled still, and be read.
+      if (hasCode(error, "BAD_VALUE")) {
+        this.#isSettled = false;
         throw error;
       }
-      this.#isOver = true;
-      const closing = this.#file.close();
-      if (closing !== undefined) await closing;
-    });
-  }
-
-  /** One act after the other: an ack beside a detach would work on names that change under it. */
-  #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const done = this.#turn === undefined ? act() : this.#turn.then(act);
-    this.#turn = done.catch(() => {});
-    return done;
+      if (!hasCode(error, "LEASE_LOST")) this.fail(error);
+      await this.#file.close();
+      throw error;
+    }
+    await this.#file.close();
   }
 }
 
-const hasCode = (error: unknown, code: SpoolError["code"]): boolean =>
-  error instanceof SpoolError && error.code === code;
+const settledBefore = (id: string): SpoolError =>
+  new SpoolError("LEASE_LOST", `message ${id} was settled before`);

@@ -11,6 +11,7 @@
 import { covers } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Mend } from "./finding.ts";
+import { takenFrom } from "./layout.ts";
 import type { Entry, QueueRepair } from "./repair.ts";
 
 /** - `held`: by a living consumer; `back`: on its way back from a dead one. */
@@ -80,7 +81,7 @@ export const span = ({ first, count }: Pick<Slice, "first" | "count">): string =
 
 /** Within one lease, a covered slice is a link half done: the recovery rule drops it. */
 function isHalfDone(one: Placed, other: Placed): boolean {
-  const directory = ({ path }: Placed): string => path.slice(0, path.lastIndexOf("/"));
+  const directory = ({ path }: Placed): string => takenFrom(path.slice(0, path.lastIndexOf("/")));
   const isHeld = one.place === "held" || one.place === "back";
   if (!isHeld || directory(one) !== directory(other)) return false;
   return covers(one.slice, other.slice) || covers(other.slice, one.slice);

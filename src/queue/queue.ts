@@ -18,18 +18,22 @@ import { QueueIntake } from "./intake.ts";
 import type { Intake } from "./intake.ts";
 import type { LeaseStyle } from "./lease.ts";
 import type { Message } from "./message.ts";
+import { messagesOf } from "./messages.ts";
+import type { ConsumeOptions } from "./patience.ts";
 import { Putter } from "./put.ts";
 import type { Body, PutResult } from "./put.ts";
 import { ManyPutter } from "./put-lines.ts";
 import type { PutManyOptions } from "./put-lines.ts";
 import { removeQueue } from "./remove.ts";
+import { noQueue } from "./room.ts";
 import type { Room } from "./room.ts";
 import type { QueueSettings } from "./settings.ts";
+import { unlessRemoved } from "./site.ts";
 import { sweep } from "./sweep.ts";
 import type { SweepResult } from "./sweep.ts";
 import type { Verified, VerifyOptions } from "./finding.ts";
-import { messagesOf, workOn } from "./worker.ts";
-import type { ConsumeOptions, Handler, WorkOptions } from "./worker.ts";
+import { workOn } from "./worker.ts";
+import type { Handler, WorkOptions } from "./worker.ts";
 
 export class Queue {
   readonly name: string;
@@ -45,7 +49,7 @@ export class Queue {
     this.name = room.name;
     this.room = room;
     this.buckets = new Buckets(room);
-    this.inventory = new Inventory(room, this.buckets);
+    this.inventory = new Inventory(room);
     const admission = new Admission(room, this.inventory);
     this.intake = new QueueIntake(room, this.buckets, admission);
     this.#putter = new Putter(this.intake);
@@ -58,12 +62,8 @@ export class Queue {
    *
    * @throws BAD_HEADER, MESSAGE_TOO_LARGE, QUEUE_FULL, DISK_FULL, IO: then nothing was added.
    */
-  async put(body: Body, options?: PutOptions): Promise<PutResult> {
-    try {
-      return await this.#putter.put(body, options);
-    } catch (error) {
-      throw fromErrno(error);
-    }
+  put(body: Body, options?: PutOptions): Promise<PutResult> {
+    return this.#putter.put(body, options);
   }
 
   /** Adds every line of a stream, or what ends with a NUL; `run` it. */
@@ -75,12 +75,8 @@ export class Queue {
    * Messages one by one, for `for await`. Settle each with `ack`, `nack` or `reject`; what was not
    * settled when the loop ends goes back.
    */
-  async *messages(options: ConsumeOptions = {}): AsyncGenerator<Message> {
-    try {
-      yield* messagesOf(this.room, this.buckets, options);
-    } catch (error) {
-      throw fromErrno(error);
-    }
+  messages(options: ConsumeOptions = {}): AsyncGenerator<Message> {
+    return messagesOf(this.room, this.buckets, options);
   }
 
   /** Runs `handler` for each message until the signal aborts; resolves with how many there were. */
@@ -97,7 +93,7 @@ export class Queue {
     return new Consumer(this.room, this.buckets, style, options);
   }
 
-  settings(): Promise<QueueSettings> {
+  async settings(): Promise<QueueSettings> {
     return this.room.settings();
   }
 
@@ -137,16 +133,26 @@ export class Queue {
     return move(this.room, this.buckets, target, options);
   }
 
+  /** @throws NO_QUEUE, also where it is removed meanwhile. */
   async sweep(warn: Warn = () => {}): Promise<SweepResult> {
-    return sweep(this.room, this.buckets, this.intake, warn);
+    const { room, buckets, intake } = this;
+    return unlessRemoved(room, noQueue, () => sweep(room, buckets, intake, warn));
   }
 
-  /** Reads every name and byte; with `repair` puts right what is wrong, and loses no payload. */
+  /**
+   * Reads every name and byte; with `repair` puts right what is wrong, and loses no payload.
+   *
+   * @throws NO_QUEUE  where it is removed meanwhile: what was missing then is not amiss.
+   */
   async verify(options?: VerifyOptions): Promise<Verified> {
     // Loaded here, because who puts or takes needs none of it.
     const { verifyQueue } = await import("./verify.ts");
     const { room, buckets, intake: delivery } = this;
-    return verifyQueue({ room, buckets, delivery }, options);
+    return unlessRemoved(room, noQueue, async () => {
+      const verified = await verifyQueue({ room, buckets, delivery }, options);
+      await room.fs.lstat(room.layout.root);
+      return verified;
+    });
   }
 
   /** Removes the queue and everything in it. @throws NO_QUEUE */

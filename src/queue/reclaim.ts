@@ -5,20 +5,24 @@
  *               is gone: it can neither ack, nor nack, nor split, should it wake up
  *   2. rename   each slice to ~<slice>, until a listing shows no other. A call that the holder had
  *               begun before 1 may still land here (the kernel had looked its directory up already);
- *               after this it cannot, because the name that it starts from is gone
+ *               after this no rename can, because the name that it starts from is gone
  *   3. unlink   each slice that is covered by another one of its batch (a half-done link)
- *   4. rename   each slice that is left to ready/ with one more attempt at its first message, the
- *               one that was in hand; or to dead/, past the queue's limit
- *   5. rmdir    reclaim/<lease>, and the lock
+ *   4. rename   each that is left to reclaim/<lease>~, and rmdir reclaim/<lease>. A link that the holder had
+ *               begun may land even after 2: it starts from the file, not from its name. So as long as
+ *               there is something in there all begins again; and once the directory is gone it cannot
+ *   5. rename   each slice to ready/ with one more attempt at its first message, the one that was in
+ *               hand; or to dead/, past the queue's limit
+ *   6. rmdir    reclaim/<lease>~
  *
- * Any number of processes may do 2 to 5 at once, and each may die anywhere: every step happens once,
- * because its source is there once. The lock decides *when* to take over, the rename in 1 *who*
+ * Any number of processes may do 2 to 6 at once, and each may die anywhere: every step happens once,
+ * because its source is there once. Nothing leaves before no slice can come any more. The lock decides *when* to take over, the rename in 1 *who*
  * owns: a lock that is judged wrongly costs a redelivery, never two owners.
  *
  * Who does it: a consumer as it starts, when it is idle and now and then; and `spool gc`.
  */
 import { ring } from "../disk/bell.ts";
-import { ignore, listIfThere, syncDirectory } from "../disk/durable.ts";
+import { ignore, listIfThere, makeDirectory, syncDirectory } from "../disk/durable.ts";
+import { isRemovedOpen } from "../disk/kind.ts";
 import { isErrno } from "../errors.ts";
 import { ORPHAN_SWEEP_MS } from "../limits.ts";
 import { covers, FENCE, parseHeldName, withAttempt } from "../message/slice.ts";
@@ -27,7 +31,7 @@ import { needDirectory, setAside } from "./aside.ts";
 import type { Warn } from "./aside.ts";
 import type { Buckets } from "./buckets.ts";
 import { bury } from "./dead-letters.ts";
-import { LOCK_SUFFIX } from "./layout.ts";
+import { LOCK_SUFFIX, takenFrom } from "./layout.ts";
 import { parseLeaseName } from "./lease.ts";
 import type { LeaseName } from "./lease.ts";
 import type { Room } from "./room.ts";
@@ -76,7 +80,8 @@ export class Reclaimer {
       const name = lock.slice(0, -LOCK_SUFFIX.length);
       if (!all.has(name)) await this.#removeOrphan(name);
     }
-    for (const name of await listIfThere(fs, layout.reclaim)) await this.#giveBack(name);
+    const taken = (await listIfThere(fs, layout.reclaim)).map(takenFrom);
+    for (const name of new Set(taken)) await this.#giveBack(name);
     return this.#result;
   }
 
@@ -128,16 +133,47 @@ export class Reclaimer {
     }
   }
 
-  /** Steps 2 to 5. */
+  /** Steps 2 to 6. */
   async #giveBack(name: string): Promise<void> {
-    const { fs, layout } = this.#room;
-    const directory = layout.reclaimed(name);
+    const { layout } = this.#room;
+    const first = layout.reclaimed(name);
+    const second = layout.outOfReach(name);
+    await this.#empty(first, (slices) => this.#moveOn(first, second, slices));
+    await this.#empty(second, async (slices) => {
+      for (const [file, slice] of slices) await this.#giveBackSlice(`${second}/${file}`, slice);
+    });
+  }
+
+  /** Step 4. */
+  async #moveOn(first: string, second: string, slices: Map<string, Slice>): Promise<void> {
+    if (slices.size === 0) return;
+    const { fs, disk, layout } = this.#room;
+    const isNew = await makeDirectory(fs, second);
+    if (!isNew) await needDirectory(this.#room, second, this.#warn);
+    // What goes into it must not get lost with it, whoever made it.
+    if (!disk.kind.ordered) await syncDirectory(fs, layout.reclaim);
+    const there = isNew ? [] : await this.#listSurely(second);
+    for (const [name, slice] of slices) {
+      // A link that came late, of what has gone before it.
+      const isLate = there.some((other) => other === name || isCoveredBy(other, slice));
+      const path = `${first}/${name}`;
+      const act = isLate ? () => fs.unlink(path) : () => fs.rename(path, `${second}/${name}`);
+      await ignore(act, "ENOENT");
+    }
+  }
+
+  /** Does `act` with the slices of a directory, each fenced, until nothing is in there; removes it then. */
+  async #empty(
+    directory: string,
+    act: (slices: Map<string, Slice>) => Promise<void>,
+  ): Promise<void> {
+    const { fs } = this.#room;
     let before: string | undefined;
     for (;;) {
       const slices = await this.#sort(directory);
       if (slices === undefined) return;
       await this.#secure(directory);
-      for (const [file, slice] of slices) await this.#giveBackSlice(`${directory}/${file}`, slice);
+      await act(slices);
       try {
         await fs.rmdir(directory);
         return;
@@ -145,8 +181,9 @@ export class Reclaimer {
         if (isErrno(error, "ENOENT", "ENOTDIR")) return;
         if (!isErrno(error, "ENOTEMPTY", "EEXIST")) throw error;
       }
-      // What is still there after two rounds cannot be given back: a name that no program can say, or
-      // another link of what is in its place already. All of it is kept, and nobody waits for it.
+      // What is still there after two rounds cannot be given back: a name that no program can say, one that
+      // NFS keeps for who has it open, or another link of what is in its place already. All of it is kept,
+      // and nobody waits for it.
       const left = (await listIfThere(fs, directory)).toSorted().join("\n");
       if (left !== "" && left === before) {
         await setAside(this.#room, directory, "cannot be given back", this.#warn);
@@ -182,8 +219,10 @@ export class Reclaimer {
         const slice = parseHeldName(name);
         if (slice === undefined || name.startsWith(FENCE)) continue;
         // What a fenced slice covers is a link half done. Others are fenced, the widest first, so
-        // that none is dropped before what covers it can no longer leave.
-        const isCovered = [...slices.values()].some((other) => covers(other, slice));
+        // that none is dropped before what covers it can no longer leave. One that is fenced already
+        // was linked anew, by a call whose reply was lost: a rename onto itself would do nothing.
+        const isCovered =
+          slices.has(FENCE + name) || [...slices.values()].some((other) => covers(other, slice));
         const isWidest = !names.some((other) => isCoveredBy(other, slice));
         const path = `${directory}/${name}`;
         if (isCovered) await ignore(() => fs.unlink(path), "ENOENT");
@@ -217,9 +256,13 @@ export class Reclaimer {
   }
 
   async #dropForeign(path: string, name: string): Promise<void> {
+    const { fs, disk } = this.#room;
     // An ack that was half done: see Held.
-    if (name.startsWith(".gone-")) await ignore(() => this.#room.fs.unlink(path), "ENOENT");
-    else await setAside(this.#room, path, "not a message", this.#warn);
+    if (name.startsWith(".gone-")) await ignore(() => fs.unlink(path), "ENOENT");
+    else if (disk.kind.shared && isRemovedOpen(name)) {
+      // It was acked. Where the one who has it open is on this host NFS does not let it go.
+      await ignore(() => fs.unlink(path), "ENOENT", "EBUSY", "EISDIR", "EPERM");
+    } else await setAside(this.#room, path, "not a message", this.#warn);
   }
 
   /** A shared disk may leave names out while others change: list until two listings agree. */

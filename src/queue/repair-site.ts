@@ -56,12 +56,19 @@ export class SiteRepair {
     const { aside } = this.site.layout;
     const kind = await this.#kindOf(aside);
     // A link would lead out of the spool: until it is mended nothing goes there.
-    if (kind === undefined) await ignore(() => makeDirectory(this.site.fs, aside), "ENOENT");
+    if (kind === undefined) await ignore(() => this.#makeAside(aside), "ENOENT");
     else if (kind !== "directory") return undefined;
     if (seen !== undefined && !(await this.#isStill(path, seen))) return undefined;
     const target = await setAside(this.site, path, "", () => {});
     if (target !== undefined) this.moved.add(target);
     return target;
+  }
+
+  /** What goes into it must not get lost with it. */
+  async #makeAside(path: string): Promise<void> {
+    const { fs, disk } = this.site;
+    await makeDirectory(fs, path);
+    if (!disk.kind.ordered) await syncDirectory(fs, dirname(path));
   }
 
   async #isStill(path: string, seen: FileStat): Promise<boolean> {

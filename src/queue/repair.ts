@@ -11,7 +11,7 @@ import { ignore, syncDirectory, syncFile } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { formatSlice, partOf } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { BatchFile } from "./batch-file.ts";
+import { openBatch } from "./open-batch.ts";
 import type { Buckets } from "./buckets.ts";
 import { reasonOf } from "./dead-letters.ts";
 import { REASON_SUFFIX } from "./layout.ts";
@@ -199,7 +199,7 @@ export class QueueRepair extends SiteRepair {
     const rest: Slice[] = [];
     let from = slice.first;
     let at = slice.offset;
-    const file = await BatchFile.open(this.room.fs, path, slice);
+    const file = await openBatch(this.room.fs, path, slice);
     const upTo = async (end: number): Promise<Slice | undefined> => {
       const to = Math.min(end, last);
       if (to <= from) return undefined;

@@ -6,6 +6,7 @@
  */
 import { dirname } from "node:path";
 
+import type { Awaitable } from "../disk/file-system.ts";
 import { makeBell } from "../disk/bell.ts";
 import {
   ignore,
@@ -56,13 +57,17 @@ export class Room extends Site {
   }
 
   /** The settings, as read a moment ago. @throws NO_QUEUE, BAD_SETTINGS */
-  async settings(): Promise<QueueSettings> {
+  settings(): Awaitable<QueueSettings> {
     const nowMs = this.disk.clock.monotonicMs();
-    if (this.#settings === undefined || nowMs - this.#settingsReadMs > SETTINGS_MS) {
-      this.#settings = await this.#load();
-      this.#settingsReadMs = nowMs;
-    }
-    return this.#settings;
+    const isKept = this.#settings !== undefined && nowMs - this.#settingsReadMs <= SETTINGS_MS;
+    return isKept ? this.#settings! : this.#read(nowMs);
+  }
+
+  async #read(nowMs: number): Promise<QueueSettings> {
+    const settings = await this.#load();
+    this.#settings = settings;
+    this.#settingsReadMs = nowMs;
+    return settings;
   }
 
   async #load(): Promise<QueueSettings> {

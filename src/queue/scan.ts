@@ -5,6 +5,7 @@
  * little old; what another consumer took meanwhile is found out by the rename that fails. Slices
  * that sort after the start of the next bucket wait until that one has been listed too.
  */
+import type { Awaitable } from "../disk/file-system.ts";
 import { isErrno } from "../errors.ts";
 import { BUCKET_SLACK_MS } from "../limits.ts";
 import { isScheduled, parseSlice } from "../message/slice.ts";
@@ -15,6 +16,9 @@ import type { Room } from "./room.ts";
 
 /** A list of names is used this long: so late may a more urgent message be seen, in ms. */
 const FRESH_MS = 50;
+
+/** After so many lost races a list is made anew. */
+const MOST_LOST = 3;
 
 export interface Candidate {
   readonly name: string;
@@ -28,6 +32,8 @@ export class Scanner {
   /** In reverse order of delivery, so that the next one is the last. */
   #found: Candidate[] = [];
   #listedMs = Number.NEGATIVE_INFINITY;
+  /** How often another consumer was faster, since the last list. */
+  #lost = 0;
   /** When the next message that was seen is due, in ms since the epoch. */
   #nextDueMs = Number.POSITIVE_INFINITY;
 
@@ -42,15 +48,34 @@ export class Scanner {
   }
 
   /** The next slice that is due, or undefined where none is. It may be gone when it is claimed. */
-  async next(nowMs: number): Promise<Candidate | undefined> {
+  next(nowMs: number): Awaitable<Candidate | undefined> {
     const ageMs = this.#room.disk.clock.monotonicMs() - this.#listedMs;
-    if (this.#found.length === 0 || ageMs > FRESH_MS) await this.#list(nowMs);
-    return this.#found.pop();
+    if (this.#found.length > 0 && ageMs <= FRESH_MS) return this.#found.pop();
+    return this.#list(nowMs).then(() => this.#found.pop());
   }
 
   /** True where the next look has to list the disk. */
   get isUsedUp(): boolean {
     return this.#found.length === 0;
+  }
+
+  /**
+   * Told that another consumer was faster: whoever works on from the same place would race it for each
+   * of the next ones, too. So this one goes on somewhere else in what was listed, and back to the front
+   * at the end. Where that happens again and again the list is used up, mostly, and is made anew.
+   */
+  lost(): void {
+    this.#lost++;
+    if (this.#lost > MOST_LOST) this.forget();
+    else this.#jump();
+  }
+
+  /** What lies before the place is kept for the end. */
+  #jump(): void {
+    const found = this.#found;
+    const skipped = Math.floor(this.#room.disk.random() * found.length);
+    if (skipped === 0) return;
+    this.#found = [...found.slice(-skipped), ...found.slice(0, -skipped)];
   }
 
   /** Hands a slice that was not used to the next caller. */
@@ -67,6 +92,8 @@ export class Scanner {
   async #list(nowMs: number): Promise<void> {
     this.#listedMs = this.#room.disk.clock.monotonicMs();
     this.#nextDueMs = Number.POSITIVE_INFINITY;
+    const isContended = this.#lost > 0;
+    this.#lost = 0;
     const buckets = (await this.#buckets.list()).map((name) => parseBucket(name)!);
     let open: Candidate[] = [];
     let passedRank = -1;
@@ -87,6 +114,7 @@ export class Scanner {
       const found = open.filter(({ name }) => isMine(name));
       if (found.length > 0) {
         this.#found = found.toSorted((a, b) => (a.name < b.name ? 1 : -1));
+        if (isContended) this.#jump();
         return;
       }
       if (!isNextDue) open = [];

@@ -1,4 +1,5 @@
 /** Settling: what nack means for a queue, and acts on a message by its receipt. */
+import type { Awaitable } from "../disk/file-system.ts";
 import { listIfThere, renameOnce } from "../disk/durable.ts";
 import { covers, formatSlice, parseSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
@@ -40,12 +41,12 @@ export async function settleByReceipt(
   room: Room,
   buckets: Buckets,
   { lease, slice }: Receipt,
-  act: (held: Held, next: number) => Promise<void>,
+  act: (held: Held, next: number) => Awaitable<void>,
 ): Promise<void> {
   await room.settings();
   const directory = room.layout.lease(lease.name);
   await splitAgain(room, directory, slice);
-  const held = new Held(room, buckets, directory, slice, undefined, true);
+  const held = new Held(room, buckets, directory, slice, undefined, undefined, true);
   await act(held, slice.offset + slice.bytes);
   await dropEmptyLease(room, lease.name);
 }

@@ -5,11 +5,12 @@
 import { Breath } from "../clock.ts";
 import type { DiskClock } from "../clock.ts";
 import { closeQuietly, ignore, replaceFile } from "../disk/durable.ts";
-import type { FileSystem } from "../disk/file-system.ts";
+import type { Awaitable, FileSystem } from "../disk/file-system.ts";
 import type { FileSystemKind } from "../disk/kind.ts";
 import type { Processes } from "../disk/processes.ts";
 import { isErrno } from "../errors.ts";
 import type { IdSource } from "../message/id.ts";
+import type { CountCache } from "./count-cache.ts";
 
 /** What a spool gives to each of its queues and topics. */
 export interface Disk {
@@ -20,6 +21,8 @@ export interface Disk {
   readonly ids: IdSource;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** What other processes have counted; undefined where that is not to be kept. */
+  readonly counts?: CountCache | undefined;
 }
 
 interface SiteLayout {
@@ -53,6 +56,11 @@ export abstract class Site {
     return this.#breath.take();
   }
 
+  /** After a wait, which was a turn for everything else: the next loop need not give one at once. */
+  rested(): void {
+    this.#breath.taken();
+  }
+
   /** A fresh name in tmp/ that says which process writes there, so that its strays can be told. */
   draft(prefix = ""): string {
     const unique = `${this.#nonce}.${this.#drafts++}`;
@@ -65,9 +73,8 @@ export abstract class Site {
   }
 
   /** The disk's time, by a file made just now where the last look is too long ago. */
-  async now(withinMs = 60_000): Promise<number> {
-    if (!this.disk.clock.isFresh(withinMs)) await this.readClock();
-    return this.disk.clock.now();
+  now(withinMs = 60_000): Awaitable<number> {
+    return this.disk.clock.isFresh(withinMs) ? this.disk.clock.now() : this.readClock();
   }
 
   /** The same for who only looks: this host's time where no file can be made. */
@@ -92,5 +99,25 @@ export abstract class Site {
       await ignore(() => this.fs.unlink(path), "ENOENT");
     }
     return this.disk.clock.now();
+  }
+}
+
+/**
+ * Does what looks at all of a site. Where that is removed in this instant it is said, whatever was found
+ * missing first; where it was made anew since, all is done again. @throws what `none` makes, and `act` throws.
+ */
+export async function unlessRemoved<T>(
+  { name, fs, layout }: Site,
+  none: (name: string) => Error,
+  act: () => Promise<T>,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+      if (!(await ignore(() => fs.lstat(layout.root), "ENOENT"))) throw none(name);
+      if (tries > 1) throw error;
+    }
   }
 }

@@ -15,6 +15,7 @@
 import { dirname } from "node:path";
 
 import { ignore, listIfThere } from "../disk/durable.ts";
+import { isRemovedOpen } from "../disk/kind.ts";
 import { isErrno } from "../errors.ts";
 import { ORPHAN_SWEEP_MS, TMP_SWEEP_MS } from "../limits.ts";
 import { isExpired, parseSlice } from "../message/slice.ts";
@@ -22,7 +23,7 @@ import { setAside } from "./aside.ts";
 import type { Warn } from "./aside.ts";
 import { parseBucket } from "./buckets.ts";
 import type { Buckets } from "./buckets.ts";
-import { expire } from "./claimer.ts";
+import { expire } from "./expire.ts";
 import { finishOrDrop, forgetKeys, isKeyed } from "./dedup.ts";
 import { adoptDropped } from "./drop-box.ts";
 import type { Delivery } from "./intake.ts";
@@ -109,6 +110,7 @@ async function sweepReady(
   let expired = 0;
   let strays = 0;
   for (const bucket of await fs.list(layout.ready)) {
+    if (isRemovedOpen(bucket)) continue;
     const directory = layout.bucket(bucket);
     if (parseBucket(bucket) === undefined) {
       await setAside(room, directory, "not a bucket", warn);
@@ -129,7 +131,7 @@ async function sweepReady(
 
 async function namesIn(room: Room, directory: string, warn: Warn): Promise<string[]> {
   try {
-    return await room.fs.list(directory);
+    return (await room.fs.list(directory)).filter((name) => !isRemovedOpen(name));
   } catch (error) {
     if (isErrno(error, "ENOENT")) return [];
     if (!isErrno(error, "ENOTDIR")) throw error;

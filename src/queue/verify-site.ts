@@ -3,6 +3,7 @@
  */
 import { readFile } from "../disk/durable.ts";
 import type { FileStat } from "../disk/file-system.ts";
+import { isRemovedOpen } from "../disk/kind.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { HEADER_BYTES, TMP_SWEEP_MS } from "../limits.ts";
 import { DamagedError, parseHeader } from "../message/batch.ts";
@@ -57,7 +58,7 @@ export class SiteLook {
       for (const name of names.filter(isUnspeakable)) {
         this.findings.addForSure(`${path}/${name}`, "a name that is no text");
       }
-      return names.filter((name) => !isUnspeakable(name)).toSorted();
+      return names.filter((name) => !isUnspeakable(name) && !isRemovedOpen(name)).toSorted();
     } catch (error) {
       // What is no directory is said by whoever knows that one belongs there.
       if (!isErrno(error, "ENOENT", "ENOTDIR")) this.findings.add(path, unreadable(error));

@@ -1,128 +1,27 @@
 /**
- * Two ways to consume: an iterator of messages, and a loop that calls a handler.
+ * A loop that calls a handler for each message.
  *
- * Both hold one lease, give back what they hold when they end, without counting an attempt, and
- * make a new lease when theirs was taken away (a suspended laptop): then only the messages that
- * were in hand are lost to them, and their acks fail.
+ * All its slots share one lease. It gives back what it holds when it ends, without counting an attempt, and
+ * makes a new lease when its own was taken away (a suspended laptop): then only the messages that
+ * were in hand are lost to it, and their acks fail.
  */
-import { SpoolError } from "../errors.ts";
 import { timeOfId } from "../message/id.ts";
-import { Consumer } from "./consumer.ts";
-import { Slot } from "./slot.ts";
-import type { ConsumerOptions } from "./consumer.ts";
 import type { Buckets } from "./buckets.ts";
+import { Consumer } from "./consumer.ts";
 import type { Message } from "./message.ts";
+import { Patience } from "./patience.ts";
+import type { ConsumeOptions } from "./patience.ts";
 import type { Room } from "./room.ts";
+import { isLost, nextOf, Slot } from "./slot.ts";
 import { Turnstile } from "./turnstile.ts";
 
-export interface ConsumeOptions extends ConsumerOptions {
-  /** Ends the loop. What is still held goes back without counting an attempt. */
-  readonly signal?: AbortSignal;
-  /** End when nothing is ready, instead of waiting for more. */
-  readonly untilEmpty?: boolean;
-  /** End when nothing came for this long, in ms. */
-  readonly idleMs?: number;
-}
-
-export interface WorkOptions extends ConsumeOptions {
+export interface WorkOptions extends Omit<ConsumeOptions, "prefetch"> {
   /** Handlers that run at once. Default 1. */
   readonly concurrency?: number;
   /** End after this many messages. */
   readonly maxMessages?: number;
   /** Told of each lease that was lost, and of each handler's error that led to a retry. */
   readonly onError?: (error: unknown, message: Message | undefined) => void;
-}
-
-const isLost = (error: unknown): boolean =>
-  error instanceof SpoolError && error.code === "LEASE_LOST";
-
-/** Messages one by one. Settle each; asking for the next one leaves an unsettled one in hand. */
-export async function* messagesOf(
-  room: Room,
-  buckets: Buckets,
-  options: ConsumeOptions,
-): AsyncGenerator<Message> {
-  await room.settings();
-  const consumer = new Consumer(room, buckets, "beating", options);
-  const slot = new Slot(consumer, room);
-  const patience = new Patience(consumer, room, options);
-  let inHand: Message[] = [];
-  try {
-    while (!options.signal?.aborted) {
-      // What could not be settled would be handed out again and again.
-      for (const { failure } of inHand) if (failure !== undefined) throw failure;
-      const message = await nextOf(slot);
-      if (message !== undefined) {
-        inHand = inHand.filter((one) => !one.isSettled);
-        inHand.push(message);
-        yield message;
-        patience.renew();
-      } else if (!(await patience.wait())) {
-        return;
-      }
-    }
-  } finally {
-    try {
-      await giveBack(slot, inHand);
-    } finally {
-      await consumer.close();
-    }
-  }
-}
-
-/** The next message; a lease that was lost meanwhile is made anew. */
-async function nextOf(slot: Slot): Promise<Message | undefined> {
-  for (;;) {
-    try {
-      return await slot.next();
-    } catch (error) {
-      if (!isLost(error)) throw error;
-    }
-  }
-}
-
-/** Waits for more messages, as long as the options say that there may be some. */
-class Patience {
-  readonly #consumer: Consumer;
-  readonly #options: ConsumeOptions;
-  readonly #nowMs: () => number;
-  #idleSinceMs: number;
-
-  constructor(consumer: Consumer, { disk: { clock } }: Room, options: ConsumeOptions) {
-    this.#consumer = consumer;
-    this.#options = options;
-    this.#nowMs = () => clock.monotonicMs();
-    this.#idleSinceMs = this.#nowMs();
-  }
-
-  /** A message came, or was dealt with. */
-  renew(): void {
-    this.#idleSinceMs = this.#nowMs();
-  }
-
-  /** True where it is to be looked again; false where there is no more to wait for. */
-  async wait(): Promise<boolean> {
-    const { untilEmpty, idleMs = Number.POSITIVE_INFINITY, signal } = this.#options;
-    if (untilEmpty) return this.#consumer.hasMore();
-    // A wait may end before anything has come: the time counts from the last message.
-    const leftMs = idleMs - (this.#nowMs() - this.#idleSinceMs);
-    if (leftMs <= 0) return false;
-    await this.#consumer.wait(leftMs, signal);
-    return true;
-  }
-}
-
-async function giveBack(slot: Slot, inHand: readonly Message[]): Promise<void> {
-  const acts = [() => slot.close(), ...inHand.map((message) => () => message.giveBack())];
-  let failure: unknown;
-  for (const act of acts) {
-    try {
-      await act();
-    } catch (error) {
-      if (!isLost(error)) failure ??= error;
-    }
-  }
-  if (failure !== undefined) throw failure;
 }
 
 export type Handler = (message: Message) => unknown;

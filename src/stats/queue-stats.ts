@@ -1,14 +1,12 @@
 /**
  * What there is to know about a queue from names alone. Reads; changes nothing.
  */
-import { ignore, listIfThere } from "../disk/durable.ts";
-import { SpoolError } from "../errors.ts";
-import { parseHeldName } from "../message/slice.ts";
-import { isDropped } from "../queue/drop-box.ts";
-import { addTo, emptyTally } from "../queue/inventory.ts";
-import type { Tally } from "../queue/inventory.ts";
-import { parseLeaseName } from "../queue/lease.ts";
+import type { Breath } from "../clock.ts";
+import { ignore } from "../disk/durable.ts";
 import type { Queue } from "../queue/queue.ts";
+import { noQueue } from "../queue/room.ts";
+import type { Room } from "../queue/room.ts";
+import { unlessRemoved } from "../queue/site.ts";
 
 export interface QueueStats {
   readonly name: string;
@@ -36,29 +34,38 @@ export interface QueueStats {
   readonly lagMs: number | undefined;
 }
 
+/**
+ * Counts a queue. What was counted of directories that have not changed since is used again, so a
+ * program that looks often keeps its `Queue`, or has a StatsReader.
+ *
+ * @throws NO_QUEUE, also where it is removed meanwhile.
+ */
 export async function statsOf(queue: Queue): Promise<QueueStats> {
-  const { room } = queue;
-  await checkThere(queue);
+  return unlessRemoved(queue.room, noQueue, async () => {
+    await checkThere(queue.room);
+    return countQueue(queue);
+  });
+}
+
+/**
+ * The same of a queue that was there a moment ago.
+ *
+ * @param breath  lets others have a turn in between.
+ */
+export async function countQueue(queue: Queue, breath?: Breath): Promise<QueueStats> {
+  const { room, inventory } = queue;
   const nowMs = await room.nowToLook();
-  const { ready, scheduled, retrying, expired, nextDueMs } = await queue.inventory.count(nowMs);
-  const { fs, layout } = room;
-  const inFlight = emptyTally();
-  let consumers = 0;
-  for (const directory of [layout.leases, layout.reclaim]) {
-    for (const name of await listIfThere(fs, directory)) {
-      if (parseLeaseName(name) === undefined) continue;
-      if (directory === layout.leases) consumers++;
-      addNames(inFlight, await listIfThere(fs, `${directory}/${name}`));
-    }
-  }
-  const dead = emptyTally();
-  addNames(dead, await fs.list(layout.dead));
-  const dropped = await countDropped(queue);
+  // In the order in which messages move on: what does so meanwhile is counted twice rather than not at all.
+  const waiting = await inventory.count(nowMs, undefined, breath);
+  const { ready, scheduled, retrying, expired, nextDueMs } = waiting;
+  const inFlight = await inventory.inFlight(nowMs, breath);
+  const dead = await inventory.dead(nowMs);
+  const dropped = await inventory.dropped(nowMs);
   const behind = [ready, inFlight, retrying];
   const behindMs = nowMs - Math.min(...behind.map(({ oldestMs }) => oldestMs), nowMs);
   return {
     name: queue.name,
-    ready: ready.messages + dropped,
+    ready: ready.messages + dropped.messages,
     scheduled: scheduled.messages,
     inFlight: inFlight.messages,
     dead: dead.messages,
@@ -66,38 +73,17 @@ export async function statsOf(queue: Queue): Promise<QueueStats> {
     oldestMs: ready.messages === 0 ? undefined : Math.max(0, nowMs - ready.oldestMs),
     nextDueInMs: Number.isFinite(nextDueMs) ? Math.max(0, nextDueMs - nowMs) : undefined,
     bytes: ready.bytes + scheduled.bytes + inFlight.bytes,
-    consumers,
+    consumers: inFlight.consumers,
     lag: room.isSubscription
-      ? behind.reduce((sum, { messages }) => sum + messages, dropped)
+      ? behind.reduce((sum, { messages }) => sum + messages, dropped.messages)
       : undefined,
     lagMs: room.isSubscription ? behindMs : undefined,
   };
 }
 
 /** @throws NO_QUEUE. Settings that cannot be read change nothing about what is there. */
-async function checkThere({ room }: Queue): Promise<void> {
-  try {
-    await room.settings();
-  } catch (error) {
-    if (!(error instanceof SpoolError) || error.code !== "BAD_SETTINGS") throw error;
-  }
-}
-
-/** Files in the drop box; a link, a directory or a device there is never delivered. */
-async function countDropped({ room }: Queue): Promise<number> {
-  const { fs, layout } = room;
-  let files = 0;
-  for (const name of (await listIfThere(fs, layout.drop)).filter(isDropped)) {
-    await ignore(async () => {
-      if ((await fs.lstat(`${layout.drop}/${name}`)).kind === "file") files++;
-    }, "ENOENT");
-  }
-  return files;
-}
-
-function addNames(tally: Tally, names: readonly string[]): void {
-  for (const name of names) {
-    const slice = parseHeldName(name);
-    if (slice !== undefined) addTo(tally, slice);
-  }
+export async function checkThere(room: Room): Promise<void> {
+  if (await ignore(() => room.fs.lstat(room.layout.settings), "ENOENT", "ENOTDIR")) return;
+  room.forgetSettings();
+  await room.settings();
 }

@@ -10,7 +10,7 @@ import { DamagedError } from "../message/batch.ts";
 import { isExpired } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Warn } from "../queue/aside.ts";
-import { ForeignError } from "../queue/batch-file.ts";
+import { ForeignError } from "../queue/open-batch.ts";
 import type { Subscriber } from "./audience.ts";
 import { GoneError, LinkSource } from "./link-source.ts";
 import type { LogEntry } from "./log.ts";

@@ -9,7 +9,7 @@ import { isErrno, SpoolError } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import type { Slice } from "../message/slice.ts";
 import { setAside } from "../queue/aside.ts";
-import { ForeignError } from "../queue/batch-file.ts";
+import { ForeignError } from "../queue/open-batch.ts";
 import type { Draft } from "../queue/draft.ts";
 import type { Intake, Limits, Sync } from "../queue/intake.ts";
 import type { Audience, Subscriber } from "./audience.ts";
@@ -111,9 +111,9 @@ export class TopicIntake implements Intake {
 
   async commit(draft: Draft, slice: Slice, sync: Sync): Promise<void> {
     const { fs } = this.site;
-    const synced = sync === "disk" ? syncOf(this.site, draft) : Promise.resolve();
+    const written = sync === "disk" ? syncOf(this.site, draft) : draft.close();
     try {
-      await this.#inTurn(synced, () => this.#publish(draft, slice, sync));
+      await this.#inTurn(written, () => this.#publish(draft, slice, sync));
       if (sync === "disk" && this.site.disk.kind.oneSync) await fs.sync(draft.fd);
     } finally {
       await draft.discard();

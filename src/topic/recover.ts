@@ -21,7 +21,7 @@ import { isErrno } from "../errors.ts";
 import { DamagedError } from "../message/batch.ts";
 import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
-import { ForeignError } from "../queue/batch-file.ts";
+import { ForeignError } from "../queue/open-batch.ts";
 import type { Audience } from "./audience.ts";
 import type { FanOut } from "./fan-out.ts";
 import { GoneError } from "./link-source.ts";

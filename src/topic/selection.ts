@@ -8,7 +8,7 @@ import type { BatchHeader, Headers } from "../message/batch.ts";
 import type { Filter } from "../message/filter.ts";
 import { LAST_MS, partOf } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { BatchFile, ForeignError } from "../queue/batch-file.ts";
+import { ForeignError, openBatch } from "../queue/open-batch.ts";
 import type { Part } from "../queue/draft.ts";
 import type { QueueSettings } from "../queue/settings.ts";
 
@@ -51,7 +51,7 @@ export function select(filter: Filter, slice: Slice, { headers, parts }: Content
 export async function readContents(fs: FileSystem, path: string, slice: Slice): Promise<Contents> {
   const { headers, framing } = await readHeader(fs, path);
   if (framing !== "records") return { headers, parts: undefined };
-  const file = await BatchFile.open(fs, path, slice);
+  const file = await openBatch(fs, path, slice);
   try {
     const parts: Part[] = [];
     const end = slice.offset + slice.bytes;

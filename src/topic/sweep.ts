@@ -12,6 +12,7 @@
 import { dirname } from "node:path";
 
 import { ignore, isDirectory, listIfThere } from "../disk/durable.ts";
+import { isRemovedOpen } from "../disk/kind.ts";
 import { ORPHAN_SWEEP_MS, REPLAY_MS } from "../limits.ts";
 import { ID_PATTERN, timeOfId } from "../message/id.ts";
 import { parseSlice } from "../message/slice.ts";
@@ -21,6 +22,7 @@ import type { Warn } from "../queue/aside.ts";
 import { forgetKeys } from "../queue/dedup.ts";
 import type { Delivery } from "../queue/intake.ts";
 import { clearRemoved, REMOVED, removeSite } from "../queue/remove.ts";
+import { unlessRemoved } from "../queue/site.ts";
 import { sweepDrafts } from "../queue/sweep.ts";
 import { parseFilling } from "./audience.ts";
 import type { Member } from "./audience.ts";
@@ -29,6 +31,7 @@ import type { Recovery } from "./recover.ts";
 import { removeEmptyPattern } from "./subscribe.ts";
 import type { Feed } from "./fill.ts";
 import { parseLink, parseTicket } from "./ticket.ts";
+import { noTopic } from "./topic-room.ts";
 import type { TopicRoom } from "./topic-room.ts";
 
 /** By then a publish to a topic that was removed has ended, in ms. */
@@ -58,12 +61,18 @@ export interface TopicParts {
   readonly feeds: () => Promise<readonly Feed[]>;
 }
 
+/** @throws NO_TOPIC, where it is removed meanwhile. */
 export async function sweepTopic(parts: TopicParts): Promise<TopicSweepResult> {
-  const { room, log, recovery, delivery } = parts;
+  const { room } = parts;
   // One that is there by half is made whole; one that was removed stays so.
   if (!(await ignore(() => room.fs.lstat(room.layout.root), "ENOENT"))) {
     return { finished: 0, undone: 0, strays: 0, keys: 0, trimmed: 0 };
   }
+  return unlessRemoved(room, noTopic, () => sweepAll(parts));
+}
+
+async function sweepAll(parts: TopicParts): Promise<TopicSweepResult> {
+  const { room, log, recovery, delivery } = parts;
   const { dedupWindowMs } = await room.settingsOrCreate();
   await room.mend();
   await room.readClock();
@@ -80,12 +89,14 @@ export async function sweepTopic(parts: TopicParts): Promise<TopicSweepResult> {
 
 async function setForeignAside({ room, warn }: TopicParts): Promise<void> {
   const { fs, layout } = room;
-  const set = (path: string): Promise<string | undefined> =>
-    setAside(room, path, "not a name of ours", warn);
+  const set = async (path: string): Promise<void> => {
+    if (isRemovedOpen(path.slice(path.lastIndexOf("/") + 1))) return;
+    await setAside(room, path, "not a name of ours", warn);
+  };
   for (const name of await listIfThere(fs, layout.subscriptions)) {
     const path = `${layout.subscriptions}/${name}`;
     if ((isName(name) || REMOVED.test(name)) && (await isDirectory(fs, path))) continue;
-    await setAside(room, path, "not a subscription", warn);
+    if (!isRemovedOpen(name)) await setAside(room, path, "not a subscription", warn);
   }
   for (const name of await listIfThere(fs, layout.filling)) {
     const isOne = parseFilling(name) !== undefined || name.startsWith(".removed-");
@@ -170,6 +181,7 @@ async function sweepIncoming({ room, members, feeds, warn }: TopicParts): Promis
     for (const name of await listIfThere(fs, incoming)) {
       const path = `${incoming}/${name}`;
       const link = parseLink(name);
+      if (isRemovedOpen(name)) continue;
       if (link === undefined) await setAside(queue.room, path, "not a name of ours", warn);
       else if ((await room.now()) - timeOfId(link.tag) > patienceMs) {
         old.push({ path, tag: link.tag });

@@ -3,11 +3,12 @@
  *
  *   spool.json    one that is missing is made anew, one that says nothing is set aside before. A newer
  *                 format is nobody's damage: it is refused, and nothing is touched
- *   .spool.json.* .doctor-* .removed-*  what the dead have left
+ *   .spool.json.* .doctor-* .spool-bench-* .removed-*  what the dead have left
  *   aside/        what did not belong there; made when it is needed
  *   queues/ topics/  what is no queue and no topic
  */
 import { ignore, isDirectory, makeDirectory, readFile } from "../disk/durable.ts";
+import { kindOf } from "../disk/kind.ts";
 import type { FileSystem } from "../disk/file-system.ts";
 import { isErrno } from "../errors.ts";
 import { ORPHAN_SWEEP_MS } from "../limits.ts";
@@ -26,7 +27,7 @@ import { TopicLayout } from "./layout.ts";
 import { isOwnName, isSite, verifyRemoved } from "./verify.ts";
 
 const DRAFT = new RegExp(`^\\.spool\\.json\\.${ID_PATTERN}$`);
-const DOCTOR = /^\.doctor-\d+$/;
+const TRIAL = /^\.(doctor-\d+|spool-bench-\w{6})$/;
 
 /** What mkfs makes at the root of a file system. */
 const OF_THE_DISK = ["lost+found"];
@@ -101,12 +102,12 @@ class SpoolLook {
       if (ageMs <= LEFT_MS) return;
       const mend = () => this.#repair.remove(path);
       this.#findings.add(path, "left by a writer that is gone", mend, MOVES);
-    } else if (kind === "directory" && DOCTOR.test(name)) {
+    } else if (kind === "directory" && TRIAL.test(name)) {
       if (ageMs <= ORPHAN_SWEEP_MS) return;
       const { fs, disk } = this.#repair.site;
       const mend = async (): Promise<string | undefined> =>
         (await removeSite({ fs, disk, layout: { root: path } })) ? "cleared" : undefined;
-      this.#findings.add(path, "left by a doctor that was killed", mend, MOVES);
+      this.#findings.add(path, "left by a doctor or a bench that was killed", mend, MOVES);
     } else this.#site.foreign(path, "not a name of ours");
   }
 
@@ -193,7 +194,8 @@ export async function mendSpoolFile(
   if (problem === undefined) return undefined;
   const repair = "made anew";
   if (problem === "is missing") return { path, problem, repair };
-  const site = { fs, disk: { random: Math.random }, layout: { aside: `${dir}/aside` } };
+  const kind = kindOf((await fs.space(dir)).type);
+  const site = { fs, disk: { random: Math.random, kind }, layout: { aside: `${dir}/aside` } };
   await needAside(fs, site.layout.aside, moved);
   const target = await setAside(site, path, "", () => {});
   if (target === undefined) return { path, problem, repair };

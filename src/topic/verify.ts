@@ -17,17 +17,20 @@ import type { Mend, Verified, VerifyOptions } from "../queue/finding.ts";
 import { LEFT_MS, SiteRepair } from "../queue/repair-site.ts";
 import { QueueLayout } from "../queue/layout.ts";
 import { clearRemoved, REMOVED } from "../queue/remove.ts";
+import { unlessRemoved } from "../queue/site.ts";
 import { SiteLook, words } from "../queue/verify-site.ts";
 import { parseFilling } from "./audience.ts";
 import { incomingOf } from "./layout.ts";
 import type { TopicLayout } from "./layout.ts";
 import { DEFAULT_TOPIC_SETTINGS, TOPIC_SETTINGS } from "./settings.ts";
 import type { TopicSettings } from "./settings.ts";
+import { noTopic } from "./topic-room.ts";
 import { sweepBegun } from "./sweep.ts";
 import type { TopicParts } from "./sweep.ts";
 import { FanOutLook } from "./verify-fan-outs.ts";
 import { verifyLog } from "./verify-log.ts";
 
+/** @throws NO_TOPIC, where it is removed meanwhile. */
 export async function verifyTopic(
   parts: TopicParts,
   options: VerifyOptions = {},
@@ -38,9 +41,15 @@ export async function verifyTopic(
     options.moved ?? new Set(),
     parts.room.layout.directories,
   );
-  return verifyAndRepair(options, repair.moved, () =>
-    new TopicLook(parts, checker, repair, options).run(),
-  );
+  const { room } = parts;
+  return unlessRemoved(room, noTopic, async () => {
+    const verified = await verifyAndRepair(options, repair.moved, () =>
+      new TopicLook(parts, checker, repair, options).run(),
+    );
+    // What was missing then is not amiss. A pattern goes with its last subscription, also by a repair.
+    if (!room.isPattern) await room.fs.lstat(room.layout.root);
+    return verified;
+  });
 }
 
 class TopicLook {

@@ -18,7 +18,7 @@ import type { Section } from "./ground.ts";
 import type { Row } from "./measure.ts";
 import { memoryRows } from "./memory.ts";
 import { plot } from "./plot.ts";
-import { fsyncUs, machine, pageOf, rowsTable, seriesTable, writePage } from "./report.ts";
+import { fsyncUs, machine, pageOf, rowsTable, seriesTable, today, writePage } from "./report.ts";
 import { scaling } from "./scaling.ts";
 import type { Scaling } from "./scaling.ts";
 import { backlogRows, startup } from "./startup.ts";
@@ -96,8 +96,7 @@ async function run(ground: Ground): Promise<void> {
   const consumers = seriesTable("consumers", scaled.consumers);
   process.stdout.write(`\n${backlog}\n\n${consumers}\n`);
   if (!options.write) return;
-  const date = new Date().toISOString().slice(0, 10);
-  const page = pageOf({ machine: where, date, rows: table, backlog, consumers });
+  const page = pageOf({ machine: where, date: today(), rows: table, backlog, consumers });
   writePage(ROOT, page, plot(scaled.backlog, scaled.consumers[0]!));
 }
 
@@ -111,14 +110,8 @@ async function main(): Promise<void> {
   if (options.write && (options.quick || options.only)) {
     throw new Error("--write is of a whole run: not with --quick or --only");
   }
-  const ground = new Ground({ isQuick: options.quick });
-  try {
-    await run(ground);
-  } finally {
-    say("removing what was made");
-    ground.remove(ground.scratch);
-  }
-  say("done");
+  await run(new Ground({ isQuick: options.quick }));
+  say("done; what was made is being removed");
 }
 
 await main();

@@ -28,6 +28,7 @@ async function puts(ground: Ground): Promise<Row[]> {
         for (let at = 0; at < alone; at++) await single.put(PAYLOAD);
       }),
     floor: () => alone / ground.floors.put(alone, PAYLOAD.length),
+    oneSync: () => alone / ground.floors.putOneSync(alone, PAYLOAD.length),
     many: () => rate(many, () => putInFlight(many, () => group.put(PAYLOAD))),
     sqlite: () => rate(many, () => sqlite.put(many)),
   });
@@ -45,6 +46,13 @@ async function puts(ground: Ground): Promise<Row[]> {
     },
     {
       ...row,
+      what: "durable put, one at a time",
+      ours: figures.alone,
+      floor: `open write rename fsync, ${ground.floors.language}`,
+      theirs: figures.oneSync,
+    },
+    {
+      ...row,
       what: inFlight,
       ours: figures.many,
       floor: "one at a time, above",
@@ -55,7 +63,7 @@ async function puts(ground: Ground): Promise<Row[]> {
       ...row,
       what: inFlight,
       ours: figures.many,
-      floor: `SQLite, ${IN_FLIGHT} rows a transaction`,
+      floor: `SQLite, WAL, synchronous=FULL, ${IN_FLIGHT} rows a transaction`,
       theirs: figures.sqlite,
       target: atLeast(1),
     },
@@ -73,40 +81,73 @@ export async function drain(queue: Queue): Promise<number> {
   return taken;
 }
 
+/** The same with as many in hand as others have in flight, and acks that are awaited together. */
+export async function drainInFlight(queue: Queue): Promise<number> {
+  let taken = 0;
+  let acks: Promise<void>[] = [];
+  for await (const message of queue.messages({ untilEmpty: true, prefetch: IN_FLIGHT })) {
+    await message.body();
+    taken++;
+    if (acks.push(message.ack()) < IN_FLIGHT) continue;
+    await Promise.all(acks);
+    acks = [];
+  }
+  await Promise.all(acks);
+  return taken;
+}
+
 async function takes(ground: Ground): Promise<Row[]> {
   const count = ground.size(100_000, 10_000);
   const dir = ground.fresh("takes");
   const queue = (await ground.open(dir)).queue("jobs");
   const lines = ground.fresh("lines");
   ground.shellMs(`yes "$1" | head -n "$2" > "$3"`, PAYLOAD.toString(), String(count), lines);
-  const sqlite = await SqliteQueue.open(ground.fresh("sqlite"));
+  const full = await SqliteQueue.open(ground.fresh("sqlite"));
+  const normal = await SqliteQueue.open(ground.fresh("sqlite"), "NORMAL");
+  const takeAll = (sqlite: SqliteQueue): Promise<number> => {
+    sqlite.put(count);
+    return rate(count, () => sqlite.takeAll());
+  };
+  const takeBy = (act: (from: Queue) => Promise<number>): Promise<number> => {
+    ground.shellMs(`"$1" -C "$2" put jobs --lines < "$3"`, SPOOL, dir, lines);
+    return rate(count, async () => {
+      const taken = await act(queue);
+      if (taken !== count) throw new Error(`${taken} of ${count} messages were taken`);
+    });
+  };
   const figures = await alternate(ground.rounds(5), {
-    spool: () => {
-      ground.shellMs(`"$1" -C "$2" put jobs --lines < "$3"`, SPOOL, dir, lines);
-      return rate(count, async () => {
-        const taken = await drain(queue);
-        if (taken !== count) throw new Error(`${taken} of ${count} messages were taken`);
-      });
-    },
+    spool: () => takeBy(drain),
+    inFlight: () => takeBy(drainInFlight),
     floor: () => count / ground.floors.rename(count),
-    sqlite: async () => {
-      await sqlite.put(count);
-      return rate(count, () => sqlite.takeAll());
-    },
+    full: () => takeAll(full),
+    normal: () => takeAll(normal),
   });
-  sqlite.close();
-  const row = {
-    what: "take + ack, each by itself, filled in batches",
-    unit: "per s",
-    ours: figures.spool,
-    measure: "ratio",
-  } as const;
+  full.close();
+  normal.close();
+  const row = { unit: "per s", measure: "ratio" } as const;
+  const inFlight = {
+    ...row,
+    what: `take + ack, each by itself, ${IN_FLIGHT} in hand, filled in batches`,
+    ours: figures.inFlight,
+  };
   return [
-    { ...row, floor: `rename, ${ground.floors.language}`, theirs: figures.floor },
     {
       ...row,
-      floor: `SQLite, ${IN_FLIGHT} rows a transaction`,
-      theirs: figures.sqlite,
+      what: "take + ack, each awaited before the next, filled in batches",
+      ours: figures.spool,
+      floor: `rename, ${ground.floors.language}`,
+      theirs: figures.floor,
+    },
+    {
+      ...inFlight,
+      floor: `SQLite, synchronous=FULL, ${IN_FLIGHT} rows a transaction`,
+      theirs: figures.full,
+      target: atLeast(1),
+    },
+    {
+      ...inFlight,
+      floor: `SQLite, synchronous=NORMAL: acks not synced, as ours`,
+      theirs: figures.normal,
       target: atLeast(1),
     },
   ];

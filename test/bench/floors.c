@@ -3,6 +3,7 @@
  * seconds that its loop took. And `rss`, which runs a command and writes down the most memory that it had.
  *
  *   floors put DIR COUNT BYTES           open write fsync rename fsync(dir), COUNT times
+ *   floors putonce DIR COUNT BYTES       open write rename fsync, COUNT times: enough on ext4, XFS and btrfs
  *   floors files DIR COUNT BYTES         makes COUNT files, for the next one
  *   floors claim DIR COUNT BYTES         rename, open read close, unlink, of these
  *   floors rename DIR COUNT              rename of one file, COUNT times
@@ -59,6 +60,19 @@ static void put(int count, size_t bytes) {
     make(from, bytes, 1);
     must(rename(from, to) == 0, to);
     must(fsync(dir) == 0, "to");
+  }
+}
+
+static void put_once(int count, size_t bytes) {
+  char from[64], to[64];
+  for (int at = 0; at < count; at++) {
+    snprintf(from, sizeof from, "from/%08d", at);
+    snprintf(to, sizeof to, "to/%08d", at);
+    int fd = open(from, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    must(fd >= 0 && write(fd, data, bytes) == (ssize_t)bytes, from);
+    must(rename(from, to) == 0, to);
+    must(fsync(fd) == 0, to);
+    close(fd);
   }
 }
 
@@ -147,6 +161,7 @@ int main(int argc, char **argv) {
   }
   double start = now();
   if (strcmp(what, "put") == 0) put(count, bytes);
+  else if (strcmp(what, "putonce") == 0) put_once(count, bytes);
   else if (strcmp(what, "files") == 0) return 0;
   else if (strcmp(what, "claim") == 0) claim(count, bytes);
   else if (strcmp(what, "rename") == 0) renames(count);

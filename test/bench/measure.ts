@@ -5,12 +5,11 @@
  * A noisy machine disturbs neighbours in time alike, so a row compares round by round, and says the median of
  * these ratios, not the ratio of two medians.
  */
+import { quantile, spread } from "../../src/bench/figures.ts";
+import type { Spread } from "../../src/bench/figures.ts";
 
-export interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly most: number;
-}
+export { quantile, spread };
+export type { Spread };
 
 export type Unit = "ms" | "µs" | "per s" | "MB" | "MB/s" | "%";
 
@@ -35,17 +34,6 @@ export interface Row {
   readonly target?: Target;
 }
 
-export function spread(values: readonly number[]): Spread {
-  const sorted = values.toSorted((a, b) => a - b);
-  return { median: sorted[sorted.length >> 1]!, least: sorted[0]!, most: sorted.at(-1)! };
-}
-
-/** The value that this share of all is below. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
-}
-
 /** Round by round, what is compared with the target. */
 export function measured({ ours, theirs, measure }: Row): number[] {
   if (measure === "alone") return [...ours];
@@ -65,6 +53,8 @@ export const atLeast = (value: number): Target => ({ limit: "at least", value })
 /** After this no round is begun that is not needed, in ms. */
 const LIMIT_MS = 40_000;
 
+const LEAST_ROUNDS = 5;
+
 type Act = () => number | Promise<number>;
 
 /**
@@ -72,12 +62,13 @@ type Act = () => number | Promise<number>;
  *
  * Every other round goes backwards, so that none always runs in the wake of the same other one. One
  * round before is not counted: it warms caches and compiles code. Where the machine is slow there are fewer rounds,
- * but three at the least: the whole is to end in bounded time.
+ * but five at the least, a median of which can be quoted: the whole is to end in bounded time.
  */
 export async function alternate<Name extends string>(
   rounds: number,
   acts: Readonly<Record<Name, Act>>,
   warmUps = 1,
+  limitMs = LIMIT_MS,
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(acts) as Name[];
   const figures = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<
@@ -86,8 +77,10 @@ export async function alternate<Name extends string>(
   >;
   const startMs = performance.now();
   for (let round = -warmUps; round < rounds; round++) {
-    if (round >= 3 && performance.now() - startMs > LIMIT_MS) break;
+    if (round >= LEAST_ROUNDS && performance.now() - startMs > limitMs) break;
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      // Much of what is measured is synchronous: a signal is heard only in between.
+      await new Promise((resolve) => setImmediate(resolve));
       const figure = await acts[name]();
       if (round >= 0) figures[name].push(figure);
     }

@@ -92,6 +92,8 @@ export function fsyncUs(ground: Ground): Spread {
   return spread(us);
 }
 
+export const today = (): string => new Date().toISOString().slice(0, 10);
+
 export function machine(ground: Ground, fsync: Spread): string {
   const { type } = fs.statfsSync(ground.scratch);
   const memory = Math.round(totalmem() / 1024 ** 3);
@@ -116,7 +118,6 @@ export interface Page {
   readonly consumers: string;
 }
 
-/** @param text  What is kept of the old page: all from the first heading that the bench does not make. */
 export function pageOf({ machine: where, date, rows, backlog, consumers }: Page): string {
   return `# Performance
 
@@ -141,13 +142,65 @@ ${consumers}
 `;
 }
 
-/** Puts a page in its place below docs/; the prose behind KEEP is other people's, and stays. */
+const PEERS = "<!-- made by npm run bench:peers -- --write -->";
+const PEERS_END = "<!-- end of what bench:peers makes -->";
+const KEEP = "<!-- kept by the bench: what is below is written by hand -->";
+
+/** Where the table of the peers is, from its first to behind its last character. */
+function peersIn(page: string): readonly [number, number] | undefined {
+  const [from, to] = [page.indexOf(PEERS), page.indexOf(PEERS_END)];
+  return from === -1 || to < from ? undefined : [from, to + PEERS_END.length];
+}
+
+/** A new page with what is not the bench's in the old one: the table of the peers, and the prose behind KEEP. */
+export function keepOthers(page: string, old: string): string {
+  const keep = old.indexOf(KEEP);
+  const [made, kept] = keep === -1 ? [old, ""] : [old.slice(0, keep), `\n${old.slice(keep)}`];
+  const peers = peersIn(made);
+  return `${page}${peers === undefined ? "" : `\n${made.slice(...peers)}\n`}${kept}`;
+}
+
+/** The page with this table of the peers in place of the old one; the first goes before what is written by hand. */
+export function withPeers(page: string, text: string): string {
+  const made = `${PEERS}\n\n${text}\n${PEERS_END}`;
+  const old = peersIn(page);
+  if (old !== undefined) return `${page.slice(0, old[0])}${made}${page.slice(old[1])}`;
+  const keep = page.indexOf(KEEP);
+  if (keep === -1) return `${page.trimEnd()}\n\n${made}\n`;
+  return `${page.slice(0, keep)}${made}\n\n${page.slice(keep)}`;
+}
+
+const PATH = "docs/performance.md";
+
+function oldPage(root: string): string {
+  const path = join(root, PATH);
+  return fs.existsSync(path) ? fs.readFileSync(path, "utf8") : "";
+}
+
+/** Puts a page in its place below docs/. */
 export function writePage(root: string, page: string, plot: string): void {
-  const path = join(root, "docs/performance.md");
-  const old = fs.existsSync(path) ? fs.readFileSync(path, "utf8") : "";
-  const at = old.indexOf(KEEP);
-  fs.writeFileSync(path, at === -1 ? page : `${page}\n${old.slice(at)}`);
+  fs.writeFileSync(join(root, PATH), keepOthers(page, oldPage(root)));
   fs.writeFileSync(join(root, "docs/performance.svg"), plot);
 }
 
-const KEEP = "<!-- kept by the bench: what is below is written by hand -->";
+export function writePeers(root: string, text: string): void {
+  fs.writeFileSync(join(root, PATH), withPeers(oldPage(root), text));
+}
+
+const PEERS_INTRODUCTION = `Made by \`npm run bench:peers -- --write\`: the same done by other queues, on the same disk, in turns with ours. Each is
+set to be as fast as it can be while what it has said to be safe is on the disk, unless it is said otherwise; servers are
+spoken to over a socket. A ratio of 1 or more: the spool is ahead. The spool does not sync its acks, because what they
+lose in a power cut is delivered once more; where a peer can be told to do the same, there is a line for that, too.`;
+
+export interface Peers {
+  readonly machine: string;
+  readonly date: string;
+  readonly rows: string;
+  /** What is not installed, or did not work, and why. */
+  readonly missing: readonly string[];
+}
+
+export function peersOf({ machine: where, date, rows, missing }: Peers): string {
+  const absent = missing.length === 0 ? "" : `\nNot measured: ${missing.join("; ")}.\n`;
+  return `## Beside its peers\n\n${PEERS_INTRODUCTION}\n\n${date}: ${where}\n\n${rows}\n${absent}`;
+}

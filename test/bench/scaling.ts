@@ -82,7 +82,7 @@ async function againstConsumers(ground: Ground): Promise<Series[]> {
   const consumers = await Consumers.start(ground, Math.max(...CONSUMERS));
   const rates = new Map<number, number[]>();
   const wasted = new Map<number, number[]>();
-  const rounds = ground.rounds(3);
+  const rounds = ground.rounds(5);
   await consumers.prepare((rounds + 1) * CONSUMERS.length, count);
   for (let round = -1; round < rounds; round++) {
     for (const many of CONSUMERS) {

@@ -2,7 +2,8 @@
  * A queue in SQLite, as one would write it: WAL, synchronous=FULL, a transaction for each 256 rows.
  *
  * Taken and acked at its fastest: 256 rows are claimed in one transaction and deleted one by one
- * in another.
+ * in another. No index for what waits: one consumer leaves no more than a transaction's rows taken before it, and
+ * without it all is a third faster.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -19,14 +20,14 @@ export class SqliteQueue {
     this.#db = db;
   }
 
-  static async open(dir: string): Promise<SqliteQueue> {
+  /** @param sync  FULL: a commit is safe when it returns; NORMAL: it need not be. */
+  static async open(dir: string, sync: "FULL" | "NORMAL" = "FULL"): Promise<SqliteQueue> {
     const { DatabaseSync: Database } = await import("node:sqlite");
     mkdirSync(dir);
     const db = new Database(join(dir, "queue.db"));
     db.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" +
-        "CREATE TABLE jobs (id INTEGER PRIMARY KEY, taken INTEGER NOT NULL DEFAULT 0, body BLOB);" +
-        "CREATE INDEX waiting ON jobs (id) WHERE taken = 0;",
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync}; PRAGMA wal_autocheckpoint = 10000;` +
+        "CREATE TABLE jobs (id INTEGER PRIMARY KEY, taken INTEGER NOT NULL DEFAULT 0, body BLOB);",
     );
     return new SqliteQueue(db);
   }

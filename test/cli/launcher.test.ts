@@ -6,13 +6,13 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, cp, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 import { describe, expect } from "vitest";
 
 import { expectFailure, ROOT, SPOOL, test } from "../helpers/cli.ts";
-import type { Cli } from "../helpers/cli.ts";
+import type { Cli, Ended } from "../helpers/cli.ts";
 
 const VERSION = /^dirspool \d+\.\d+\.\d+/;
 
@@ -104,6 +104,95 @@ async function unpacked(cli: Cli): Promise<string> {
   await cp(`${ROOT}/package.json`, `${home}/package.json`);
   return `${home}/bin/spool`;
 }
+
+/** Runs the copy. */
+function runAt(cli: Cli, spool: string, words: readonly string[]): Promise<Ended> {
+  const env = { PATH: dirname(process.execPath) };
+  return cli.launch("/bin/sh", [spool, ...words], { env }).read().ended;
+}
+
+describe("an installation that is not whole", () => {
+  const broken = { code: 70, signal: null, stdout: "" };
+
+  // Scripts read 1 as the damage that verify found.
+  test("without the file of a verb: that verb ends with 70", async ({ cli }) => {
+    const spool = await unpacked(cli);
+    const verbs = `${dirname(spool)}/../dist/cli`;
+    const [file = ""] = (await readdir(verbs)).filter((name) => /^verify-.*\.cjs$/.test(name));
+    await cli.ok(["put", "q", "-m", "x"]);
+    expect(await runAt(cli, spool, ["verify"])).toMatchObject({ code: 0 });
+    for (const damage of ["", "throw new Error('torn');", "let"]) {
+      await writeFile(`${verbs}/${file}`, damage);
+      expect(await runAt(cli, spool, ["verify"])).toMatchObject(broken);
+    }
+    await rm(`${verbs}/${file}`);
+    const ended = await runAt(cli, spool, ["verify"]);
+    expect(ended).toMatchObject(broken);
+    expect(ended.stderr).toMatch(/^spool: .*\n.*verify/);
+    expect(await runAt(cli, spool, ["take", "q"])).toMatchObject({ code: 0, stdout: "x" });
+  });
+
+  test("without its main file, or with half of it: 70", async ({ cli }) => {
+    const spool = await unpacked(cli);
+    const core = `${dirname(spool)}/../dist/core.cjs`;
+    await writeFile(core, (await readFile(core)).subarray(0, 50_000));
+    expect(await runAt(cli, spool, ["put", "q", "-m", "x"])).toMatchObject(broken);
+    await rm(core);
+    const ended = await runAt(cli, spool, ["verify"]);
+    expect(ended).toMatchObject(broken);
+    expect(ended.stderr).toMatch(/^spool: dirspool does not load: .*\n.*core\.cjs/);
+  });
+
+  test("whose links Node is told not to follow: it runs all the same", async ({ cli }) => {
+    await symlink(`${ROOT}/dist`, `${cli.dir}/dist`);
+    const main = `${cli.dir}/dist/spool.cjs`;
+    await cli.ok(["put", "q", "-m", "x"]);
+    for (const words of [["verify"], ["status"], ["take", "q"]]) {
+      const flags = ["--preserve-symlinks-main", main];
+      const ended = await cli.launch(process.execPath, [...flags, ...words]).read().ended;
+      expect([words, ended.code]).toEqual([words, 0]);
+    }
+  });
+
+  // V8 does not look: it runs what it is given, or dies of it by a signal.
+  test("with a damaged cache: it runs from the source", async ({ cli }) => {
+    const spool = await unpacked(cli);
+    const path = `${dirname(spool)}/../dist/core.cache`;
+    const whole = await readFile(path);
+    const flipped = (at: number): Buffer => {
+      const bytes = Buffer.from(whole);
+      bytes[at] = bytes[at]! ^ 16;
+      return bytes;
+    };
+    const damages = [
+      Buffer.alloc(0),
+      Buffer.alloc(whole.length),
+      whole.subarray(0, 300_000),
+      ...[0.1, 0.3, 0.6, 0.9].map((part) =>
+        Buffer.from(whole).fill(0, Math.floor(whole.length * part)),
+      ),
+      ...Array.from({ length: 20 }, (_, one) => flipped(Math.floor((one * whole.length) / 20))),
+    ];
+    for (const damage of damages) {
+      await writeFile(path, damage);
+      const ended = await runAt(cli, spool, ["put", "q", "-m", "x"]);
+      expect(ended).toMatchObject({ code: 0, signal: null, stderr: "" });
+    }
+    expect(JSON.parse(await cli.ok(["status", "--json"]))).toMatchObject({
+      queues: [{ ready: damages.length }],
+    });
+  });
+
+  test("with the cache of another source: it runs from its own", async ({ cli }) => {
+    const spool = await unpacked(cli);
+    const core = `${dirname(spool)}/../dist/core.cjs`;
+    const source = await readFile(core, "latin1");
+    await writeFile(core, source.replaceAll("no such queue", "nO sUcH qUeUe"), "latin1");
+    await cli.ok(["queue", "create", "other"]);
+    const ended = await runAt(cli, spool, ["take", "q"]);
+    expect(ended.stderr).toContain("nO sUcH qUeUe");
+  });
+});
 
 describe("the Node that it takes", () => {
   test("is its own, where the PATH has only an old one", async ({ cli, skip }) => {

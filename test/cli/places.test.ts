@@ -49,6 +49,7 @@ describe("no permission", () => {
       ["purge", "q", "-f"],
       ["queue", "set", "q", "lease=1m"],
       ["queue", "rm", "q", "-f"],
+      ["bench"],
     ]) {
       const ended = await asNobody(cli, words);
       expectFailure(ended, 77, /permission denied.*\[NOT_PERMITTED\]/);

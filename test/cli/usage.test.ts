@@ -244,6 +244,7 @@ describe.concurrent("help", () => {
     "verify",
     "gc",
     "doctor",
+    "bench",
     "completion",
   ];
 

@@ -1,5 +1,6 @@
 /** What lives consist of: puts and settlings whose outcome is told. */
 import { SpoolError } from "../../src/errors.ts";
+import { SHORT_BYTES } from "../../src/limits.ts";
 import type { PutOptions } from "../../src/queue/draft.ts";
 import type { LeaseStyle } from "../../src/queue/lease.ts";
 import type { Message } from "../../src/queue/message.ts";
@@ -25,12 +26,15 @@ export function putMany(payloads: readonly string[], options: PutManyOptions = {
     };
     const end = options.separator === "nul" ? "\0" : "\n";
     const input = Buffer.from(payloads.map((one) => one + end).join(""));
-    await queue.putMany({ ...options, onProgress }).run(pieces(input, 3));
+    await queue.putMany({ ...options, onProgress }).run(pieces(input));
   };
 }
 
+/** Of three bytes, so that nothing begins or ends with one; what is large, in a few. */
+
 // oxlint-disable-next-line require-await
-export async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+export async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
+  const size = bytes.length < 1000 ? 3 : Math.ceil(bytes.length / 7);
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
@@ -68,6 +72,9 @@ export const inTurn =
 
 export const isLost = (error: unknown): boolean =>
   error instanceof SpoolError && error.code === "LEASE_LOST";
+
+/** More than one write takes, each. */
+export const LARGE = ["a", "b", "c"].map((one) => one.repeat(SHORT_BYTES + 1000));
 
 export const FIVE = ["one", "two", "three", "four", "five"];
 export const five = putMany(FIVE);

@@ -9,14 +9,17 @@ import { describe, expect } from "vitest";
 import type { FileSystem } from "../../src/disk/file-system.ts";
 import { dyingAfter } from "../helpers/crashing-file-system.ts";
 import { test } from "./fixture.ts";
-import { inTurn, pieces, put, putMany } from "./acts.ts";
+import { FIVE, inTurn, LARGE, pieces, put, putMany } from "./acts.ts";
 import { everyCrash, settingsOf } from "./every-crash.ts";
 import type { Act } from "./every-crash.ts";
 import { Told } from "./told.ts";
 import { EXT4, NFS, World, ZFS } from "./world.ts";
 import type { Process } from "./world.ts";
 
-const FIVE = ["one", "two", "three", "four", "five"];
+const putStreamed =
+  (payload: string): Act =>
+  ({ queue }, told) =>
+    told.to("ready", [payload], () => queue.put(pieces(Buffer.from(payload))));
 
 describe("a writer that dies at any call", () => {
   test("loses and doubles nothing of a put", async ({ dir }) => {
@@ -31,9 +34,10 @@ describe("a writer that dies at any call", () => {
   });
 
   test("loses and doubles nothing of a streamed put", async ({ dir }) => {
-    const life: Act = ({ queue }, told) =>
-      told.to("ready", ["streamed"], () => queue.put(pieces(Buffer.from("streamed"), 3)));
-    expect(await everyCrash(dir, { life })).toEqual([17, 17]);
+    const life = putStreamed("streamed");
+    expect(await everyCrash(`${dir}/small`, { life })).toEqual([14, 14]);
+    const large = putStreamed(LARGE[0]!);
+    expect(await everyCrash(`${dir}/large`, { life: large })).toEqual([16, 16]);
   });
 
   test("loses and doubles nothing of puts that share a file", async ({ dir }) => {
@@ -47,12 +51,14 @@ describe("a writer that dies at any call", () => {
 
   test("loses and doubles nothing of many lines", async ({ dir }) => {
     const life = putMany(FIVE, { batchMessages: 2 });
-    expect(await everyCrash(dir, { life })).toEqual([42, 42]);
+    expect(await everyCrash(`${dir}/small`, { life })).toEqual([30, 30]);
+    const large = putMany(LARGE, { batchMessages: 2 });
+    expect(await everyCrash(`${dir}/large`, { life: large })).toEqual([28, 28]);
   });
 
   test("loses and doubles nothing of many that end with a NUL", async ({ dir }) => {
     const life = putMany(FIVE, { batchMessages: 2, separator: "nul" });
-    expect(await everyCrash(dir, { life })).toEqual([35, 35]);
+    expect(await everyCrash(dir, { life })).toEqual([30, 30]);
   });
 
   test("loses and doubles nothing of a put with a delay", async ({ dir }) => {
@@ -80,8 +86,8 @@ describe("a writer with a dedup key that dies at any call", () => {
   test("puts once in all when the next process puts again", async ({ dir }) => {
     const verb = { life: putOnce, after: putAgain };
     expect(await everyCrash(`${dir}/ext4`, { ...verb, type: EXT4 })).toEqual([28, 28]);
-    expect(await everyCrash(`${dir}/zfs`, { ...verb, type: ZFS })).toEqual([55, 55]);
-    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([56, 56]);
+    expect(await everyCrash(`${dir}/zfs`, { ...verb, type: ZFS })).toEqual([58, 58]);
+    expect(await everyCrash(`${dir}/nfs`, { ...verb, type: NFS })).toEqual([59, 59]);
   });
 
   test("puts once in all or not at all when nobody puts again", async ({ dir }) => {

@@ -53,18 +53,18 @@ const sweep: Act = ({ queue }) => queue.sweep();
 
 describe("a takeover that dies at any call", () => {
   test("is finished by the next process", async ({ dir }) => {
-    expect(await everyCrash(dir, { ...holding, life: sweep })).toEqual([40, 46]);
+    expect(await everyCrash(dir, { ...holding, life: sweep })).toEqual([47, 53]);
   });
 
   test("is finished by the next process where the disk wants each sync", async ({ dir }) => {
     const zfs = { ...holding, life: sweep, type: ZFS };
-    expect(await everyCrash(`${dir}/zfs`, zfs)).toEqual([46, 52]);
+    expect(await everyCrash(`${dir}/zfs`, zfs)).toEqual([59, 65]);
     const nfs = { ...holding, life: sweep, type: NFS };
-    expect(await everyCrash(`${dir}/nfs`, nfs)).toEqual([49, 55]);
+    expect(await everyCrash(`${dir}/nfs`, nfs)).toEqual([63, 69]);
   });
 
   test("is finished where it began as a consumer started", async ({ dir }) => {
-    expect(await everyCrash(dir, { ...holding, life: ackAll })).toEqual([89, 95]);
+    expect(await everyCrash(dir, { ...holding, life: ackAll })).toEqual([93, 99]);
   });
 
   test("buries what was in hand once too often, and only that", async ({ dir }) => {
@@ -73,7 +73,7 @@ describe("a takeover that dies at any call", () => {
       told.done("dead", IN_HAND);
     };
     const verb = { ...holding, prepare, settings: { maxAttempts: 1 }, life: sweep };
-    expect(await everyCrash(dir, verb)).toEqual([47, 53]);
+    expect(await everyCrash(dir, verb)).toEqual([54, 60]);
   });
 });
 

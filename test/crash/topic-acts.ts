@@ -43,7 +43,7 @@ export function publishMany(payloads: readonly string[], options: PutManyOptions
     };
     const input = Buffer.from(payloads.map((one) => `${one}\n`).join(""));
     const topic = await spool.topic(TOPIC);
-    await topic.publishMany({ ...options, onProgress }).run(pieces(input, 3));
+    await topic.publishMany({ ...options, onProgress }).run(pieces(input));
   };
 }
 

@@ -1,3 +1,6 @@
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
+
 import { describe, expect } from "vitest";
 
 import { BellWatch, makeBell, ring } from "../../src/disk/bell.ts";
@@ -9,7 +12,7 @@ const fs = new NodeFileSystem({ blocking: true });
 const LONG_MS = 25_000;
 
 /** Fails where a wait took its whole time: it was not woken. */
-async function isWoken(wait: Promise<void>): Promise<boolean> {
+async function isWoken(wait: Promise<unknown>): Promise<boolean> {
   const startMs = performance.now();
   await wait;
   return performance.now() - startMs < LONG_MS / 2;
@@ -46,6 +49,61 @@ describe.each([
     }
   });
 
+  test("does not end by the echo of what was heard", async ({ dir }) => {
+    await makeBell(fs, `${dir}/bell`);
+    const watch = await BellWatch.open(`${dir}/bell`, kind, 20);
+    try {
+      for (let rings = 0; rings < 3; rings++) {
+        await ring(fs, `${dir}/bell`);
+        expect(await watch.wait(LONG_MS)).toBe(true);
+        // chokidar tells of a change up to 60 ms after the raw event.
+        expect(await watch.wait(150)).toBe(false);
+      }
+    } finally {
+      await watch.close();
+    }
+  });
+
+  test("ends once, however often it rang meanwhile", async ({ dir }) => {
+    await makeBell(fs, `${dir}/bell`);
+    const watch = await BellWatch.open(`${dir}/bell`, kind, 20);
+    try {
+      for (let rings = 0; rings < 1000; rings++) await ring(fs, `${dir}/bell`);
+      await pause(150);
+      expect(await watch.wait(LONG_MS)).toBe(true);
+      expect(await watch.wait(150)).toBe(false);
+    } finally {
+      await watch.close();
+    }
+  });
+
+  test.for(["bell", "directory of the bell"])(
+    "ends when it rings after the %s was made anew",
+    async (what, { dir }) => {
+      mkdirSync(`${dir}/queue`);
+      const path = `${dir}/queue/bell`;
+      await makeBell(fs, path);
+      const watch = await BellWatch.open(path, kind, 20);
+      try {
+        await ring(fs, path);
+        expect(await watch.wait(LONG_MS)).toBe(true);
+        // As a queue is removed.
+        if (what !== "bell") {
+          renameSync(`${dir}/queue`, `${dir}/aside`);
+          rmSync(`${dir}/aside`, { recursive: true });
+          await pause(100);
+          mkdirSync(`${dir}/queue`);
+        } else rmSync(path);
+        await makeBell(fs, path);
+        while (await watch.wait(200));
+        await ring(fs, path);
+        expect(await watch.wait(LONG_MS)).toBe(true);
+      } finally {
+        await watch.close();
+      }
+    },
+  );
+
   test("ends when the signal aborts, also when it has aborted before", async ({ dir }) => {
     await makeBell(fs, `${dir}/bell`);
     const watch = await BellWatch.open(`${dir}/bell`, kind, 20);
@@ -69,6 +127,26 @@ describe.each([
       await watch.close();
     }
   });
+});
+
+// What chokidar reports, it reports after a stat in the thread pool and a timer of 10 ms.
+test("a ring is heard in the next turn of the event loop, and so is the one after", async ({
+  dir,
+}) => {
+  await makeBell(fs, `${dir}/bell`);
+  const watch = await BellWatch.open(`${dir}/bell`, kindOf(0xef53), 20);
+  try {
+    for (let rings = 0; rings < 5; rings++) {
+      let isOver = false;
+      const waiting = watch.wait(LONG_MS).then(() => (isOver = true));
+      await ring(fs, `${dir}/bell`);
+      for (let turn = 0; turn < 3; turn++) await nextTurn();
+      expect(isOver).toBe(true);
+      await waiting;
+    }
+  } finally {
+    await watch.close();
+  }
 });
 
 test("ringing a bell that is not there fails nobody", async ({ dir }) => {

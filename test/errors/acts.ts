@@ -40,7 +40,7 @@ export async function putOne(
 export function putStreamed(payload: string): ErrorAct {
   return async ({ queue }, told, tries) => {
     told.begin("ready", [payload]);
-    const isPut = await tries.that(() => queue.put(pieces(Buffer.from(payload), 3)));
+    const isPut = await tries.that(() => queue.put(pieces(Buffer.from(payload))));
     told.done(isPut ? "ready" : "nowhere", [payload]);
   };
 }
@@ -55,7 +55,7 @@ export function putMany(payloads: readonly string[], options: PutManyOptions = {
     const end = options.separator === "nul" ? "\0" : "\n";
     const input = Buffer.from(payloads.map((one) => one + end).join(""));
     const putter = queue.putMany({ ...options, onProgress });
-    await tries.that(() => putter.run(pieces(input, 3)));
+    await tries.that(() => putter.run(pieces(input)));
   };
 }
 

@@ -7,13 +7,12 @@
 import { describe, expect, test } from "vitest";
 
 import { inTurn, put, putMany, putOne, putStreamed, putTogether } from "./acts.ts";
+import { FIVE, LARGE } from "../crash/acts.ts";
 import { EXT4 } from "../crash/world.ts";
 import { everyError, everyOne } from "./every-error.ts";
 import { queueScenario } from "./queue-scenario.ts";
 import type { ErrorAct, QueueScenario } from "./queue-scenario.ts";
 import { TYPES } from "./types.ts";
-
-const FIVE = ["one", "two", "three", "four", "five"];
 
 /** The other queue is made by its first put. */
 const putInOther: ErrorAct = async ({ spool }, told, tries) => {
@@ -28,6 +27,7 @@ const LIVES: Readonly<Record<string, Omit<QueueScenario, "type">>> = {
     after: async ({ spool }) => spool.queue("other").create(),
   },
   "a streamed put": { life: inTurn(putStreamed("streamed"), put(["next"])) },
+  "a streamed put of several writes": { life: putStreamed(LARGE[0]!) },
   "puts that share a file": { life: inTurn(putTogether(FIVE), putTogether(["six", "seven"])) },
   "puts in two files at once": {
     life: (...given) =>
@@ -37,6 +37,7 @@ const LIVES: Readonly<Record<string, Omit<QueueScenario, "type">>> = {
       ]),
   },
   "many lines": { life: putMany(FIVE, { batchMessages: 2 }) },
+  "many lines of several writes": { life: putMany(LARGE, { batchMessages: 2 }) },
   "many that end with a NUL": { life: putMany(FIVE, { batchMessages: 2, separator: "nul" }) },
   "a put with a delay": { life: put(["late"], { delayMs: 60_000 }) },
   "a put with a key": { life: inTurn(put(["once"], { dedupKey: "key" }), put(["next"])) },

@@ -77,7 +77,7 @@ export function publishMany(payloads: readonly string[], options: PutManyOptions
     const input = Buffer.from(payloads.map((one) => `${one}\n`).join(""));
     await tries.that(async () => {
       const topic = await spool.topic(TOPIC);
-      await topic.publishMany({ ...options, onProgress }).run(pieces(input, 3));
+      await topic.publishMany({ ...options, onProgress }).run(pieces(input));
     });
   };
 }

@@ -1,4 +1,6 @@
 /** A real file system that lets a test act just before a chosen call, or instead of it. */
+import { closeSync } from "node:fs";
+
 import { DiskClock } from "../../src/clock.ts";
 import type { FileSystem } from "../../src/disk/file-system.ts";
 import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
@@ -36,4 +38,18 @@ export class AheadClock extends DiskClock {
   override observe(mtimeMs: number): void {
     super.observe(mtimeMs + this.#aheadMs);
   }
+}
+
+/** A server that finds only as a file is closed that it has no room for what was written. */
+export function fullAtClose(): Hook {
+  const written = new Set<string>();
+  return (name, fd) => {
+    if (name === "write") written.add(fd);
+    if (name !== "close" || !written.delete(fd)) return;
+    closeSync(Number(fd));
+    throw Object.assign(new Error("ENOSPC: no space left on device, close"), {
+      code: "ENOSPC",
+      syscall: "close",
+    });
+  };
 }

@@ -30,6 +30,7 @@ interface Inode {
   data: Buffer;
   bytes: number;
   mtimeMs: number;
+  ctimeMs: number;
   links: number;
 }
 
@@ -64,6 +65,7 @@ export class MemoryDisk implements FileSystem {
       data: Buffer.alloc(0),
       bytes: 0,
       mtimeMs: this.#time.nowMs,
+      ctimeMs: this.#time.nowMs,
       links: 1,
     };
   }
@@ -97,7 +99,7 @@ export class MemoryDisk implements FileSystem {
   }
 
   #touched(...inodes: Inode[]): void {
-    for (const inode of inodes) inode.mtimeMs = this.#time.nowMs;
+    for (const inode of inodes) inode.mtimeMs = inode.ctimeMs = this.#time.nowMs;
   }
 
   open(path: string, mode: OpenMode): number {
@@ -207,7 +209,9 @@ export class MemoryDisk implements FileSystem {
   }
 
   touch(path: string, atMs: number): void {
-    this.#find(path, "utimes").mtimeMs = atMs;
+    const inode = this.#find(path, "utimes");
+    inode.mtimeMs = atMs;
+    inode.ctimeMs = this.#time.nowMs;
   }
 
   space(): DiskSpace {
@@ -215,8 +219,8 @@ export class MemoryDisk implements FileSystem {
   }
 }
 
-function statOf({ kind, bytes, mtimeMs, number, links }: Inode): FileStat {
-  return { kind, bytes, mtimeMs, inode: number, links };
+function statOf({ kind, bytes, mtimeMs, ctimeMs, number, links }: Inode): FileStat {
+  return { kind, bytes, mtimeMs, ctimeMs, inode: number, links };
 }
 
 /** A real directory, all of whose mtimes are the test's time. Nothing is synced: nothing crashes. */
@@ -249,7 +253,8 @@ export class TimedDisk implements FileSystem {
   }
 
   #told(stat: FileStat): FileStat {
-    return { ...stat, mtimeMs: this.#stamps.get(stat.inode) ?? stat.mtimeMs };
+    const stampMs = this.#stamps.get(stat.inode) ?? stat.mtimeMs;
+    return { ...stat, mtimeMs: stampMs, ctimeMs: stampMs };
   }
 
   open(path: string, mode: OpenMode): number {

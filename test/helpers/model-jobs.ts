@@ -32,10 +32,15 @@ export class Jobs {
   }
 
   /** The same queue, as another process has it. */
-  async process(self = `p${this.#processes}`, fs: FileSystem = this.disk): Promise<Queue> {
+  async process(
+    self = `p${this.#processes}`,
+    fs: FileSystem = this.disk,
+    cacheDir?: string,
+  ): Promise<Queue> {
     this.#processes++;
     const spool = await openSpool({
       dir: "/spool",
+      cacheDir,
       parts: {
         fs,
         clock: new DiskClock(() => this.time.nowMs),

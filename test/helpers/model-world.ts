@@ -78,7 +78,7 @@ interface Claimed {
   readonly lease: ModelLease;
 }
 
-export async function isLost(act: () => Promise<unknown>): Promise<boolean> {
+export async function isLost(act: () => unknown): Promise<boolean> {
   try {
     await act();
     return false;

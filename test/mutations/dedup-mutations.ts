@@ -38,8 +38,6 @@ export const DEDUPS: readonly Mutation[] = [
     replace: "",
     breaks: "A put that is answered with an earlier id is lost in a power cut, with that one.",
     catchers: POWER,
-    survives:
-      "Both markers are safe before the batch is delivered, and whoever sweeps delivers a batch that is marked: a power cut takes nothing back for good.",
   },
   {
     name: "key: no sync of directories, careful disk",
@@ -54,8 +52,15 @@ export const DEDUPS: readonly Mutation[] = [
     ],
     breaks: "A put with a key says success before its names are safe.",
     catchers: POWER,
-    survives:
-      "Both markers are safe before the batch is delivered, and whoever sweeps delivers a batch that is marked: a power cut takes nothing back for good.",
+  },
+  {
+    name: "key: marked before its draft's name is safe, careful disk",
+    file: DEDUP,
+    find: 'if (sync === "disk" && !site.disk.kind.oneSync) await syncDirectory(site.fs, layout.tmp);',
+    replace: "",
+    breaks:
+      "A power cut leaves the markers and not the batch: a second put is told that it was put.",
+    catchers: POWER,
   },
   {
     name: "key: markers not synced before delivery, careful disk",
@@ -72,8 +77,6 @@ export const DEDUPS: readonly Mutation[] = [
     replace: "void [names, batch];",
     breaks: "What somebody else has placed, who died then, may be lost although success was said.",
     catchers: POWER,
-    survives:
-      "Both markers are safe before the batch is delivered, and whoever sweeps delivers a batch that is marked: a power cut takes nothing back for good.",
   },
   {
     name: "key: marked after delivery",

@@ -84,6 +84,25 @@ export const LEASES: readonly Mutation[] = [
     breaks: "What is covered may outlive what covers it, and leave twice.",
   },
   {
+    name: "takeover: given back where a link of the holder can land",
+    file: RECLAIM,
+    find: "await this.#empty(first, (slices) => this.#moveOn(first, second, slices));",
+    replace: [
+      "void this.#moveOn;",
+      "    await this.#empty(first, async (slices) => {",
+      "      for (const [file, slice] of slices) await this.#giveBackSlice(`${first}/${file}`, slice);",
+      "    });",
+    ],
+    breaks: "A link that lands late gives back a message that was given back already.",
+  },
+  {
+    name: "takeover: a slice that was linked anew is fenced again",
+    file: RECLAIM,
+    find: "slices.has(FENCE + name) || ",
+    replace: "",
+    breaks: "The takeover never ends: a rename onto another link of a file does nothing.",
+  },
+  {
     name: "takeover: attempt not raised",
     file: RECLAIM,
     find: "const tried = withAttempt(slice);",
@@ -107,8 +126,8 @@ export const LEASES: readonly Mutation[] = [
   {
     name: "takeover: rests of acks set aside",
     file: RECLAIM,
-    find: 'if (name.startsWith(".gone-")) await ignore(() => this.#room.fs.unlink(path), "ENOENT");',
-    replace: 'if (name === ".gone-") await ignore(() => this.#room.fs.unlink(path), "ENOENT");',
+    find: 'if (name.startsWith(".gone-")) await ignore(() => fs.unlink(path), "ENOENT");',
+    replace: 'if (name === ".gone-") await ignore(() => fs.unlink(path), "ENOENT");',
     breaks: "What was acked on a shared disk lies in aside/.",
   },
   {
@@ -176,9 +195,9 @@ export const LEASES: readonly Mutation[] = [
   },
   {
     name: "consumer never looks for the dead",
-    file: "queue/consumer.ts",
-    find: "const { messages } = await this.#reclaimer.run(this.#lease?.name);",
-    replace: "const messages = this.#lease === undefined ? 0 : 0;",
+    file: "queue/chores.ts",
+    find: "const { messages } = await this.#reclaimer.run(mine);",
+    replace: "const messages = mine === undefined ? 0 : 0;",
     breaks: "What a dead consumer held waits for a sweep.",
   },
 ];

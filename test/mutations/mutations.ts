@@ -1,4 +1,5 @@
 /** All planted bugs. */
+import { COUNTS } from "./count-mutations.ts";
 import { DEDUPS } from "./dedup-mutations.ts";
 import { DISK } from "./disk-mutations.ts";
 import { FAN_OUTS } from "./fan-out-mutations.ts";
@@ -14,6 +15,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...DISK,
   ...QUEUE,
   ...LEASES,
+  ...COUNTS,
   ...DEDUPS,
   ...TOPIC_SYNCS,
   ...FAN_OUTS,

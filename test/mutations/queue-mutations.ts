@@ -2,6 +2,7 @@
 import type { Mutation } from "./mutation.ts";
 
 const HELD = "queue/held.ts";
+const WINDOW = "queue/window.ts";
 const CLAIMER = "queue/claimer.ts";
 const SWEEP = "queue/sweep.ts";
 
@@ -9,8 +10,8 @@ const OWNERSHIP: readonly Mutation[] = [
   {
     name: "claim by link",
     file: CLAIMER,
-    find: "await fs.rename(this.#pathOf(candidate), path);",
-    replace: "await fs.link(this.#pathOf(candidate), path);",
+    find: "const renamed = this.#room.fs.rename(this.#pathOf(candidate), path);",
+    replace: "const renamed = this.#room.fs.link(this.#pathOf(candidate), path);",
     breaks: "Two consumers own one message.",
   },
   {
@@ -23,15 +24,15 @@ const OWNERSHIP: readonly Mutation[] = [
   {
     name: "claim: limit of attempts not looked at",
     file: CLAIMER,
-    find: "const isSpent = maxAttempts > 0 && slice.attempts >= maxAttempts;",
+    find: "const isSpent = maxAttempts > 0 && attempts >= maxAttempts;",
     replace: "const isSpent = maxAttempts < 0;",
     breaks: "A message whose attempts are used up is delivered again.",
   },
   {
     name: "claim: what came back from a crash not alone",
     file: CLAIMER,
-    find: "const isSuspect = slice.attempts !== slice.restAttempts;",
-    replace: "const isSuspect = slice.attempts < 0;",
+    find: "const isSuspect = attempts !== restAttempts;",
+    replace: "const isSuspect = attempts < 0 && restAttempts < 0;",
     breaks: "A poison message takes its neighbours along.",
   },
   {
@@ -75,23 +76,44 @@ const OWNERSHIP: readonly Mutation[] = [
   {
     name: "ack of the last: ENOENT taken for success",
     file: HELD,
-    find: 'if (!(await ignore(() => fs.unlink(path), "ENOENT"))) throw this.#lostNow();',
-    replace: 'await ignore(() => fs.unlink(path), "ENOENT");',
+    find: 'if (isErrno(error, "ENOENT")) return false;',
+    replace: 'if (isErrno(error, "ENOENT")) return true;',
     breaks: "Who has lost its lease is told that its ack counts.",
   },
   {
     name: "ack of the last, shared disk: ENOENT taken for success",
     file: HELD,
-    find: "if (!(await renameOnce(disk, path, gone))) throw this.#lostNow();",
+    find: "if (!(await renameOnce(disk, path, gone))) return false;",
     replace: "await renameOnce(disk, path, gone);",
     breaks: "Who has lost its lease is told that its ack counts.",
   },
   {
     name: "ack of a part: ENOENT taken for success",
     file: HELD,
-    find: ["      throw this.#lostNow();", "    }", "    this.#slice = rest;", "  }"],
-    replace: ["      this.#slice = rest;", "    }", "    this.#slice = rest;", "  }"],
+    find: "if (!isDone) throw this.#lostNow();",
+    replace: "if (!isDone && rest === undefined) throw this.#lostNow();",
     breaks: "Who has lost its lease is told that its ack counts.",
+  },
+  {
+    name: "window: what is in hand before an ack is acked with it",
+    file: WINDOW,
+    find: "while (run < members.length && members[run]!.isAcked) run++;",
+    replace: "while (run < members.length && this.#ackedCount > 0) run++;",
+    breaks: "A message that nobody has acked is gone.",
+  },
+  {
+    name: "window: an ack resolves before it is done",
+    file: WINDOW,
+    find: "      setImmediate(() => void this.#flush());",
+    replace: "      setImmediate(() => this.#flushing?.resolve());",
+    breaks: "Who was told that it is acked gets it again after a crash.",
+  },
+  {
+    name: "claim: what cannot be opened stays in the lease",
+    file: CLAIMER,
+    find: "    else throw await this.#givenBack(held, error);",
+    replace: "    else throw error;",
+    breaks: "A message that nobody has seen uses up its attempts.",
   },
   {
     name: "give back: ENOENT taken for success",
@@ -115,7 +137,8 @@ const OWNERSHIP: readonly Mutation[] = [
       "await this.#linked(slice, rest, async () => {",
       "      const { fs, disk } = this.#room;",
       "      const copy = this.#room.draft();",
-      "      await linkOrCopy(disk, this.#pathOf(slice), copy, this.#room.draft());",
+      "      const made = linkOrCopy(disk, this.#pathOf(slice), copy, this.#room.draft());",
+      '      if (!(await ignore(() => made, "ENOENT"))) throw this.#lostNow();',
       "      await this.#buckets.place(copy, back);",
       '      await ignore(() => fs.unlink(this.#pathOf(slice)), "ENOENT");',
       "    });",

@@ -209,6 +209,14 @@ export const SYNCS: readonly Mutation[] = [
     catchers: POWER,
   },
   {
+    name: "split: linked before its claim is safe, careful disk",
+    file: "queue/held.ts",
+    find: "      this.#isUnsure ||= !this.#isClaimSafe;\n",
+    replace: "",
+    breaks: "A power cut keeps the link and not the claim before it: a message is there twice.",
+    catchers: POWER,
+  },
+  {
     name: "split: no sync of the link, careful disk",
     file: "queue/held.ts",
     find: ["      this.#isUnsure = true;", "      await this.secure();"],

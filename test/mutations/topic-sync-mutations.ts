@@ -8,9 +8,9 @@ export const TOPIC_SYNCS: readonly Mutation[] = [
   {
     name: "publish: not synced before it is staged",
     file: "topic/publish.ts",
-    find: 'const synced = sync === "disk" ? syncOf(this.site, draft) : Promise.resolve();',
+    find: 'const written = sync === "disk" ? syncOf(this.site, draft) : draft.close();',
     replace:
-      'const synced = sync !== "disk" && sync !== "none" ? syncOf(this.site, draft) : Promise.resolve();',
+      'const written = sync === "none" ? draft.close() : Promise.resolve().then(() => void syncOf);',
     breaks: "After a power cut some subscriptions have a torn file.",
     catchers: POWER,
   },

@@ -90,7 +90,7 @@ describe("what has any other name", () => {
     const { path } = await planted(queue);
     const bucket = path.slice(0, path.lastIndexOf("/"));
     const ready = `${dir}/queues/jobs/ready`;
-    writeFileSync(`${bucket}/.nfs0001`, "x");
+    writeFileSync(`${bucket}/.hidden`, "x");
     writeFileSync(`${bucket}/core`, "x");
     writeFileSync(`${ready}/README`, "x");
     mkdirSync(`${ready}/5-1`);

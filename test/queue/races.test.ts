@@ -4,8 +4,17 @@
  *
  * Method: a file system that lets a test act just before, or instead of, a chosen call.
  */
-import { linkSync, lstatSync, readdirSync, renameSync, unlinkSync, utimesSync } from "node:fs";
-import { basename } from "node:path";
+import {
+  linkSync,
+  lstatSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname } from "node:path";
 
 import { describe, expect } from "vitest";
 
@@ -18,8 +27,9 @@ import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
 import { extendByReceipt, settleByReceipt } from "../../src/queue/settle.ts";
 import { openSpool } from "../../src/spool.ts";
 import type { OpenOptions } from "../../src/spool.ts";
+import { statsOf } from "../../src/stats/queue-stats.ts";
 import { test } from "../helpers/fixtures.ts";
-import { AheadClock, EXT4, hooked, NFS } from "../helpers/hooked.ts";
+import { AheadClock, EXT4, fullAtClose, hooked, NFS } from "../helpers/hooked.ts";
 import type { Hook } from "../helpers/hooked.ts";
 import { bytesOf, textOf } from "../helpers/model-jobs.ts";
 
@@ -92,6 +102,21 @@ describe("a put with a key", () => {
   });
 });
 
+describe("a put with a key that syncs nothing", () => {
+  test("whose bytes are refused as it is closed: it fails, and its key is not taken", async ({
+    dir,
+    queue,
+  }) => {
+    await queue.create();
+    const writer = await queueOf(dir, fullAtClose(), { type: NFS });
+    const once = { sync: "none", dedupKey: "k" } as const;
+    await expect(writer.put("x", once)).rejects.toMatchObject({ code: "DISK_FULL" });
+    expect(await queue.put("y", once)).toMatchObject({ duplicate: false });
+    expect(await drain(queue)).toEqual(["y"]);
+    expect(readdirSync(queue.room.layout.tmp)).toEqual([]);
+  });
+});
+
 describe("who has slept past its lease, on a shared disk", () => {
   test("and buries what a reaper has buried: it is told so", async ({ dir, queue }) => {
     await queue.create({ ...DEFAULT_SETTINGS, maxAttempts: 1 });
@@ -135,6 +160,24 @@ describe("who has slept past its lease, on a shared disk", () => {
     await expect(claimed.message.nack({ delayMs: 0 })).rejects.toMatchObject(lost);
     // It is due now, give or take a tick of the clocks.
     await expect.poll(() => drain(queue), { timeout: 10_000 }).toEqual(["x"]);
+  });
+});
+
+describe("who splits on a shared disk", () => {
+  test("and its link's reply gets lost: it has what it wanted", async ({ dir, queue }) => {
+    await queue.create();
+    await queue.putMany().run(bytesOf("a\nb\n"));
+    const splitter = await queueOf(
+      dir,
+      (name, path, to) => {
+        if (name === "link" && to.includes("/leases/")) linkSync(path, to);
+      },
+      { type: NFS },
+    );
+    const { message } = await claimOne(splitter);
+    expect(await textOf(message)).toBe("a");
+    expect(await drain(queue)).toEqual(["b"]);
+    await message.ack();
   });
 });
 
@@ -252,6 +295,142 @@ describe("a takeover of a split half done", () => {
     await reaper.sweep();
     expect(listings).toBeGreaterThan(3);
     expect(await drain(queue)).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("a takeover into which a link of the old holder lands late", () => {
+  // A link starts from the file, not from its name: all that can stop it is that the directory is gone.
+  test.for(["a part", "the whole"])("%s: each comes once", async (what, { dir, queue }) => {
+    const { directory, P, Q } = await halfSplit(queue);
+    const lease = basename(directory);
+    linkSync(`${queue.room.layout.lease(lease)}/${P}`, `${dir}/file`);
+    let isDone = false;
+    const reaper = await queueOf(dir, (name, path) => {
+      if (isDone || name !== "rmdir" || path !== directory) return;
+      isDone = true;
+      linkSync(`${dir}/file`, `${directory}/${what === "a part" ? Q : P}`);
+    });
+    await reaper.sweep();
+    expect(isDone).toBe(true);
+    expect(await drain(queue)).toEqual(["a", "b", "c"]);
+    expect(readdirSync(queue.room.layout.reclaim)).toEqual([]);
+    expect(readdirSync(queue.room.layout.aside)).toEqual([]);
+    expect(lstatSync(`${dir}/file`).nlink).toBe(1);
+  });
+
+  test("while another reaper gives back: each comes once", async ({ dir, queue }) => {
+    const { directory, P, Q } = await halfSplit(queue);
+    const lease = basename(directory);
+    linkSync(`${queue.room.layout.lease(lease)}/${P}`, `${dir}/file`);
+    let isDone = false;
+    const reaper = await queueOf(dir, async (name, path, to) => {
+      // It has seen what is there, and is slow.
+      if (isDone || name !== "rename" || path !== `${directory}/~${P}`) return;
+      isDone = true;
+      expect(basename(dirname(to))).toBe(`${lease}~`);
+      linkSync(`${dir}/file`, `${directory}/${Q}`);
+      await (await queueOf(dir)).sweep();
+    });
+    await reaper.sweep();
+    expect(isDone).toBe(true);
+    expect(await drain(queue)).toEqual(["a", "b", "c"]);
+    expect(readdirSync(queue.room.layout.reclaim)).toEqual([]);
+  });
+
+  test("where its reaper has died in between: it is in flight, and all is sound", async ({
+    dir,
+    queue,
+  }) => {
+    const { directory, P, Q } = await halfSplit(queue);
+    const reaper = await queueOf(dir, (name, path) => {
+      if (name === "rmdir" && path === directory) throw new Error("died");
+    });
+    await expect(reaper.sweep()).rejects.toThrow("died");
+    linkSync(`${directory}~/~${P}`, `${directory}/${Q}`);
+    expect(await statsOf(queue)).toMatchObject({ ready: 0, inFlight: 4 });
+    expect((await queue.verify()).findings).toEqual([]);
+    expect(await drain(queue)).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("what NFS keeps of a removed file that somebody has open", () => {
+  test("is nothing: neither a takeover, a sweep nor a verify minds it", async ({ dir, queue }) => {
+    const { directory } = await halfSplit(queue);
+    const { layout } = queue.room;
+    const lease = layout.lease(basename(directory));
+    const [bucket = ""] = readdirSync(layout.ready);
+    const places = [layout.bucket(bucket), layout.ready, layout.dead, layout.tmp, layout.root];
+    for (const place of places) writeFileSync(`${place}/.nfs000000000001`, "acked");
+    writeFileSync(`${lease}/.nfs000000000002`, "acked");
+    const warnings: string[] = [];
+    const reaper = await queueOf(dir, () => undefined, { type: NFS });
+    expect((await reaper.verify()).findings).toEqual([]);
+    await reaper.sweep((line) => warnings.push(line));
+    expect((await reaper.verify()).findings).toEqual([]);
+    expect(warnings).toEqual([]);
+    expect(await drain(reaper)).toEqual(["a", "b", "c"]);
+    for (const place of [layout.aside, layout.reclaim]) expect(readdirSync(place)).toEqual([]);
+    for (const place of places) expect(readdirSync(place)).toContain(".nfs000000000001");
+  });
+
+  test("does not hold a takeover up where it cannot be removed", async ({ dir, queue }) => {
+    const { directory } = await halfSplit(queue);
+    const lease = queue.room.layout.lease(basename(directory));
+    writeFileSync(`${lease}/.nfs000000000002`, "acked");
+    const busy = Object.assign(new Error("EBUSY"), { code: "EBUSY", syscall: "unlink" });
+    const reaper = await queueOf(
+      dir,
+      (name, path) => {
+        if (name === "unlink" && basename(path).startsWith(".nfs")) throw busy;
+      },
+      { type: NFS },
+    );
+    await reaper.sweep();
+    expect(await drain(reaper)).toEqual(["a", "b", "c"]);
+    expect(readdirSync(queue.room.layout.reclaim)).toEqual([]);
+  });
+});
+
+describe("what is set aside where aside/ is missing", () => {
+  test("goes there when its directory is safe, on a disk that wants that", async ({
+    dir,
+    queue,
+  }) => {
+    await queue.create();
+    const { layout } = queue.room;
+    rmdirSync(layout.aside);
+    writeFileSync(`${layout.ready}/foreign`, "x");
+    const calls: string[] = [];
+    const sweeper = await queueOf(
+      dir,
+      (name, path, to) => {
+        if (name === "mkdir" && path === layout.aside) calls.push("made");
+        if (name === "open" && path === layout.root && to === "directory") calls.push("synced");
+        if (name === "rename" && dirname(to) === layout.aside) calls.push("moved");
+      },
+      { type: NFS },
+    );
+    await sweeper.sweep();
+    // The first try finds that it is missing.
+    expect(calls).toEqual(["moved", "made", "synced", "moved"]);
+  });
+});
+
+describe("a takeover of what a repeated call has linked anew", () => {
+  test("after it was fenced: it comes once, and the takeover ends", async ({ dir, queue }) => {
+    const { directory, P } = await halfSplit(queue);
+    let fences = 0;
+    const reaper = await queueOf(dir, (name, path) => {
+      if (name !== "list" || path !== directory || !readdirSync(path).includes(`~${P}`)) return;
+      // A takeover that does not end would have this test killed, and say nothing.
+      if (fences++ > 9) throw new Error("it does not end");
+      if (fences === 1) linkSync(`${path}/~${P}`, `${path}/${P}`);
+    });
+    await reaper.sweep();
+    expect(fences).toBeGreaterThan(0);
+    expect(await drain(queue)).toEqual(["a", "b", "c"]);
+    expect(readdirSync(queue.room.layout.reclaim)).toEqual([]);
+    expect(readdirSync(queue.room.layout.aside)).toEqual([]);
   });
 });
 

@@ -16,6 +16,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import { describe, expect } from "vitest";
 
@@ -33,6 +35,7 @@ import { Slot } from "../../src/queue/slot.ts";
 import { openSpool } from "../../src/spool.ts";
 import { statsOf } from "../../src/stats/queue-stats.ts";
 import { test } from "../helpers/fixtures.ts";
+import { EXT4, hooked } from "../helpers/hooked.ts";
 import { bytesOf, Jobs, textOf } from "../helpers/model-jobs.ts";
 
 const DAY_MS = 86_400_000;
@@ -377,7 +380,7 @@ describe("a takeover", () => {
         }
         if (method === "rename") {
           return (from: string, to: string) => {
-            if (from.startsWith(`${reclaimed}/`) && !to.startsWith(reclaimed)) moves.push(from);
+            if (from.startsWith(reclaimed) && !to.startsWith(reclaimed)) moves.push(from);
             return below.rename(from, to);
           };
         }
@@ -440,5 +443,44 @@ describe("a receipt", () => {
     );
     utimesSync(queue.room.layout.lock(receipt.lease.name), 1000, 1000);
     expect((await drain(queue)).toSorted()).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("a claim whose file cannot be opened", () => {
+  for (const code of ["EACCES", "EMFILE", "EIO"]) {
+    test(`for ${code}: it goes back, and no attempt is counted`, async ({ dir, queue }) => {
+      await queue.put("x");
+      let failures = 3;
+      const fs = hooked(EXT4, (name, path) => {
+        if (failures === 0 || name !== "open" || !path.includes("/leases/")) return undefined;
+        failures--;
+        throw Object.assign(new Error(code), { code, syscall: "open", path });
+      });
+      const broken = (await openSpool({ dir, parts: { fs } })).queue("jobs");
+      for (let left = 3; left > 0; left--) {
+        const consumer = broken.consumer("brief");
+        await expect(async () => consumer.claim(1)).rejects.toMatchObject({ code });
+        await consumer.close();
+        expect(await statsOf(queue)).toMatchObject({ ready: 1, inFlight: 0, consumers: 0 });
+      }
+      for await (const message of queue.messages({ untilEmpty: true })) {
+        expect(message.attempt).toBe(1);
+        await message.ack();
+      }
+    });
+  }
+});
+
+describe("a program that meets many names", () => {
+  test("keeps none that nobody has in hand", async ({ spool }) => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const kept = spool.queue("kept");
+    const met = numbers(1000).map((name) => new WeakRef(spool.queue(`topic/${name}`)));
+    // What was looked at in this turn is kept to its end.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(met.filter((one) => one.deref() !== undefined).length).toBeLessThan(10);
+    expect(spool.queue("kept")).toBe(kept);
   });
 });

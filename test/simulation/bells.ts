@@ -19,7 +19,7 @@ export function watch(path: string): EventEmitter & { close(): Promise<void> } {
 }
 
 export function hear(path: string): void {
-  for (const emitter of watchers.get(path) ?? []) emitter.emit("all");
+  for (const emitter of watchers.get(path) ?? []) emitter.emit("raw", "change");
 }
 
 /** At the end of a run: nobody watches any more. */

@@ -99,6 +99,16 @@ test("unordered: a link and the unlink of its source come in any order, and so a
   expect([...left].toSorted()).toEqual(["", "a/1", "a/1 b/1", "b/1"]);
 });
 
+test("unordered: a link may outlast the rename that named its source", () => {
+  const left = outcomes("unordered", (disk) => {
+    write(disk, "/a/1", "", true);
+    sync(disk, "/a");
+    call(disk, "rename", "/a/1", "/b/1");
+    call(disk, "link", "/b/1", "/b/2");
+  });
+  expect([...left].toSorted()).toEqual(["a/1", "a/1 b/2", "b/1", "b/1 b/2"]);
+});
+
 test("unordered: what goes into a directory without a name is lost with it", () => {
   const seen = new Set<boolean>();
   for (let seed = 0; seed < 100; seed++) {

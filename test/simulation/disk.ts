@@ -14,8 +14,9 @@
  *   unordered   what POSIX promises and no more: any subset. An fsync of a file keeps its bytes,
  *               one of a directory what was done to names in it
  *
- * A subset is closed: an operation that saw what another one did is not kept without it. Bytes that
- * were not synced are there, lost, torn or zeroed. The kinds of engine that these stand for: kind.ts.
+ * A subset is closed: an operation that took away or replaced what another one made is not kept without it.
+ * A link is kept without the name that it was made of. Bytes that were not synced are there, lost, torn or
+ * zeroed. The kinds of engine that these stand for: kind.ts.
  *
  * A call can be taken in two halves, as in a kernel: first the path is looked up, then the act is
  * done in the directories that were found, wherever they are by then.
@@ -49,8 +50,6 @@ interface Slot {
 
 interface Operation {
   readonly writes: readonly (Slot & { readonly inode: Inode | undefined })[];
-  /** What it looked at and left alone. */
-  readonly reads: readonly Slot[];
   /** The file or directory that it is about, and what its name stood for before. */
   readonly inode: Inode;
   readonly replaced: Inode | undefined;
@@ -158,7 +157,7 @@ export class SimulatedDisk {
       else directory.entries.set(name, inode);
       directory.mtimeMs = this.#nowMs();
     }
-    this.#volatile.push({ reads: [], replaced: undefined, emptied: undefined, ...operation });
+    this.#volatile.push({ replaced: undefined, emptied: undefined, ...operation });
   }
 
   /** The first half of a call: what the second one does. */
@@ -281,7 +280,7 @@ export class SimulatedDisk {
       if (inode.kind === "directory") fail("EPERM", "link", path);
       if (inode.links >= this.#maxLinks) fail("EMLINK", "link", path);
       inode.links++;
-      this.#do({ writes: [{ ...to, inode }], reads: [from], inode });
+      this.#do({ writes: [{ ...to, inode }], inode });
     };
   }
 
@@ -416,7 +415,7 @@ export class SimulatedDisk {
       );
       if (!isSeen && !isWanted.has(one)) continue;
       closed.push(one);
-      for (const { directory, name } of [...one.writes, ...one.reads]) {
+      for (const { directory, name } of one.writes) {
         const names = seen.get(directory) ?? new Set();
         seen.set(directory, names.add(name));
       }
@@ -518,5 +517,5 @@ function reachable(root: Inode, which: "entries" | "kept"): Set<Inode> {
 }
 
 function statOf({ kind, bytes, mtimeMs, number, links }: Inode): FileStat {
-  return { kind, bytes, mtimeMs, inode: number, links };
+  return { kind, bytes, mtimeMs, ctimeMs: mtimeMs, inode: number, links };
 }

@@ -68,3 +68,25 @@ test.for(KINDS)("on $name: a publish is in all or in none, recovered or not", as
   machine.powerCut(0);
   expect(await machine.drain("logs/two")).toEqual(["x"]);
 });
+
+test.for(KINDS)("on $name: a duplicate of a dead one's put is there", async (kind) => {
+  const machine = new OneByOne(kind);
+  await (await machine.spool()).queue("jobs").create();
+  machine.syncAll("/");
+  const putAs = (body: string) => (spool: Spool) =>
+    spool.queue("jobs").put(body, { dedupKey: "k" });
+  let told: unknown;
+  const goOn = await machine.pause(
+    (call) => call === "sync",
+    async (spool) => {
+      told = await putAs("second")(spool);
+    },
+  );
+  // It has delivered, and nobody has made that safe.
+  await machine.begin(behind("rename", `${JOBS}/ready/`), putAs("first"));
+  await goOn();
+  expect(told).toMatchObject({ duplicate: true });
+  machine.powerCut(0);
+  machine.later(3 * 24 * 3600_000);
+  expect(await machine.drain("jobs")).toEqual(["first"]);
+});

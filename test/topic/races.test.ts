@@ -16,7 +16,7 @@ import type { OpenOptions } from "../../src/spool.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topic/settings.ts";
 import type { Topic } from "../../src/topic/topic.ts";
 import { test } from "../helpers/fixtures.ts";
-import { AheadClock, EXT4, hooked, NFS } from "../helpers/hooked.ts";
+import { AheadClock, EXT4, fullAtClose, hooked, NFS } from "../helpers/hooked.ts";
 import type { Hook } from "../helpers/hooked.ts";
 import { textOf } from "../helpers/model-jobs.ts";
 
@@ -83,6 +83,19 @@ const isCommit = (name: keyof FileSystem, to: string): boolean =>
 const diskError = (code: string): Error => Object.assign(new Error(code), { code, syscall: "x" });
 
 describe("a publish", () => {
+  test("that syncs nothing and is refused as it is closed: it fails, and nobody gets it", async ({
+    dir,
+  }) => {
+    const topic = await make(dir, "one");
+    const publisher = await topicOf(dir, fullAtClose(), { type: NFS });
+    const once = { sync: "none", dedupKey: "k" } as const;
+    for (const options of [{ sync: "none" } as const, once]) {
+      await expect(publisher.publish("x", options)).rejects.toMatchObject({ code: "DISK_FULL" });
+    }
+    expect(await topic.publish("y", once)).toMatchObject({ duplicate: false });
+    expect(await drain(topic, "one")).toEqual(["y"]);
+  });
+
   test("that cannot be made visible somewhere: whoever recovers does it", async ({ dir }) => {
     const topic = await make(dir, "one", "two");
     const publisher = await topicOf(dir, (name, _path, to) => {

@@ -6,7 +6,7 @@ import type { Headers } from "../../src/message/batch.ts";
 import { parseFilter } from "../../src/message/filter.ts";
 import { covers } from "../../src/message/slice.ts";
 import type { Slice } from "../../src/message/slice.ts";
-import { BatchFile } from "../../src/queue/batch-file.ts";
+import { openBatch } from "../../src/queue/open-batch.ts";
 import { Draft } from "../../src/queue/draft.ts";
 import { encodeRecord } from "../../src/message/batch.ts";
 import { readContents, select } from "../../src/topic/selection.ts";
@@ -26,13 +26,13 @@ async function batchOf(
   const draft = await Draft.create(topics.logs.room);
   const records = messages.map(({ headers, body }) => encodeRecord(headers, Buffer.from(body)));
   const parts = messages.map(({ headers }, at) => ({ headers, bytes: records[at]!.length }));
-  await draft.write(messages.length, "records", {}, Buffer.concat(records), parts);
+  await draft.write(messages.length, "records", {}, Buffer.concat(records), () => parts);
   return { path: draft.path, slice: draft.slice(messages.length, {}, 0), draft };
 }
 
 /** What a consumer finds in a part of a batch. */
 async function read({ disk }: Topics, path: string, part: Slice): Promise<One[]> {
-  const file = await BatchFile.open(disk, path, part);
+  const file = await openBatch(disk, path, part);
   const found: One[] = [];
   const end = part.offset + part.bytes;
   let at = part.offset;

@@ -2,7 +2,7 @@
 import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
-import { CLAIM_MESSAGES } from "../../limits.ts";
+import { STREAM_MESSAGES } from "../../limits.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { Emitter } from "../emitter.ts";
 import { command, examples, parseDuration, parseQueue, queueArgument } from "../options.ts";
@@ -43,17 +43,19 @@ async function consume(context: Context, name: string, options: Options): Promis
   const restore = onSignals(stop);
   const consumer = queue.consumer("beating", {
     warn: context.say,
+    isTransient: true,
     ...(options.lease !== undefined && { leaseMs: options.lease }),
   });
   const emitter = new Emitter(context, {
     separator: options[0] ? "\0" : "\n",
     isJson: context.outputOf(options) === "json",
+    meanwhile: () => consumer.readAhead(),
   });
   let isLost = false;
   try {
     while (!stop.signal.aborted) {
       try {
-        const claim = await consumer.claim(CLAIM_MESSAGES);
+        const claim = await consumer.claim(STREAM_MESSAGES);
         isLost = false;
         if (claim !== undefined) {
           await emitter.emit(claim);

@@ -4,8 +4,8 @@ import type { Verb } from "../verb.ts";
 import { SpoolError } from "../../errors.ts";
 import { isPattern } from "../../names.ts";
 import type { Spool } from "../../spool.ts";
-import { statsOf } from "../../stats/queue-stats.ts";
 import type { QueueStats } from "../../stats/queue-stats.ts";
+import { StatsReader } from "../../stats/stats-reader.ts";
 import { parseDurationMs } from "../../units.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { formatAge, formatSize, plain, table } from "../format.ts";
@@ -58,10 +58,11 @@ async function status(context: Context, words: readonly string[], options: Optio
   const names = words.map(parseQueueOrTopic);
   const isNamed = names.length > 0;
   const spool = await context.open(options);
+  const reader = new StatsReader(spool);
   if (options.watch === undefined) {
-    await context.write(
-      render(context, await collect(spool, names), options, { isNamed, isStream: false }),
-    );
+    const stats = await collect(spool, reader, names);
+    await context.write(render(context, stats, options, { isNamed, isStream: false }));
+    reader.save();
     return;
   }
   const everyMs = options.watch === true ? 2000 : options.watch;
@@ -70,32 +71,28 @@ async function status(context: Context, words: readonly string[], options: Optio
   const restore = onSignals(stop);
   const isScreen = context.outputOf(options) === "human" && (await context.isTerminal(1));
   while (!stop.signal.aborted) {
-    const text = render(context, await collect(spool, names), options, { isNamed, isStream: true });
+    const stats = await collect(spool, reader, names);
+    const text = render(context, stats, options, { isNamed, isStream: true });
     await context.write(isScreen ? `\x1b[H\x1b[2J${text}` : text);
     await pause(everyMs, stop.signal);
   }
+  reader.save();
   restore();
 }
 
-async function collect(spool: Spool, names: readonly string[]): Promise<QueueStats[]> {
+async function collect(
+  spool: Spool,
+  reader: StatsReader,
+  names: readonly string[],
+): Promise<QueueStats[]> {
+  if (names.length === 0) return reader.all();
   const stats: QueueStats[] = [];
-  for (const name of await wanted(spool, names)) {
-    try {
-      stats.push(await statsOf(spool.queue(name)));
-    } catch (error) {
-      // Removed since it was listed.
-      const isGone = error instanceof SpoolError && error.code === "NO_QUEUE";
-      if (!isGone || names.length > 0) throw error;
-    }
-  }
+  for (const name of await wanted(spool, names)) stats.push(await reader.of(name));
   return stats;
 }
 
 /** The queues and subscriptions that were named: a topic stands for all that hear it. */
 async function wanted(spool: Spool, names: readonly string[]): Promise<string[]> {
-  if (names.length === 0) {
-    return [...(await spool.queueNames()), ...(await spool.subscriptionNames())];
-  }
   const topics = new Set([...(await spool.topicNames()), ...(await spool.patternNames())]);
   const queues = new Set(await spool.queueNames());
   const all: string[] = [];

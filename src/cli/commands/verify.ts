@@ -1,6 +1,7 @@
 /** spool verify — check every name and every byte, and put right what is wrong. */
 import type { Verb } from "../verb.ts";
 
+import { SpoolError } from "../../errors.ts";
 import type { Finding, Verified, VerifyOptions } from "../../queue/finding.ts";
 import type { Queue } from "../../queue/queue.ts";
 import { openToRepair } from "../../spool.ts";
@@ -67,15 +68,15 @@ class Verify {
       if (!all.queues.includes(name)) await spool.queue(name).settings();
       await verify(name, spool.queue(name));
     };
-    for (const name of queues) await queue(name);
+    await eachThere(queues, isAll, queue);
     let isChanged = false;
-    for (const name of topics) {
+    await eachThere(topics, isAll, async (name) => {
       const { findings } = await verify(`${name} as a topic`, await spool.topic(name));
       isChanged ||= findings.some(({ repair }) => repair !== undefined);
-    }
+    });
     // Fan-outs that were finished have brought messages.
     const subscriptions = isChanged ? queues.filter((one) => one.includes("/")) : [];
-    for (const name of subscriptions) await queue(name);
+    await eachThere(subscriptions, isAll, queue);
     await this.#print();
   }
 
@@ -120,5 +121,21 @@ class Verify {
     const done = this.#isRepair ? `; ${repair ?? why}` : "";
     // A name may hold anything, and a line is one finding.
     return `${path}: ${problem}${done}`.replaceAll(/\p{Cc}/gu, "?");
+  }
+}
+
+/** For each of these; what was removed since it was listed is passed over, unless it was asked for. */
+async function eachThere(
+  names: readonly string[],
+  isListed: boolean,
+  act: (name: string) => Promise<void>,
+): Promise<void> {
+  for (const name of names) {
+    try {
+      await act(name);
+    } catch (error) {
+      const isGone = error instanceof SpoolError && /^NO_(QUEUE|TOPIC)$/.test(error.code);
+      if (!isGone || !isListed) throw error;
+    }
   }
 }
