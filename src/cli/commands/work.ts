@@ -95,9 +95,7 @@ class CommandWorker {
     const { jobs = 1, once = false, timeout: timeoutMs } = options;
     this.#runner = new CommandRunner({
       argv,
-      dir,
-      queue: queue.name,
-      env: context.env,
+      env: { ...context.env, SPOOL_DIR: dir, SPOOL_QUEUE: queue.name },
       timeoutMs,
       jobs,
       isOnce: once,
