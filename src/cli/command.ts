@@ -3,7 +3,7 @@ import type { Upcoming } from "../queue/upcoming.ts";
 
 export interface Command {
   readonly argv: readonly string[];
-  /** Beside the environment of `work`. */
+  /** Beside what is the same for all messages. */
   readonly env: Readonly<Record<string, string>>;
   /** The path of the file that holds the payload. */
   readonly payload: string;
@@ -22,21 +22,8 @@ export interface Outcome extends Ended {
   readonly hasTimedOut: boolean;
 }
 
-/** What is the same for all messages. */
-export interface CommandTemplate {
-  readonly argv: readonly string[];
-  readonly dir: string;
-  readonly queue: string;
-}
-
-export function commandFor(
-  { argv, dir, queue }: CommandTemplate,
-  message: Upcoming,
-  payload: string,
-): Command {
+export function commandFor(argv: readonly string[], message: Upcoming, payload: string): Command {
   const env: Record<string, string> = {
-    SPOOL_DIR: dir,
-    SPOOL_QUEUE: queue,
     SPOOL_ID: message.id,
     SPOOL_ATTEMPT: String(message.attempt),
     SPOOL_ENQUEUED_AT: message.enqueuedAt.toISOString(),

@@ -15,7 +15,7 @@ import type { Upcoming } from "../queue/upcoming.ts";
 import { ChildCommand } from "./child-command.ts";
 import { CommandGroup } from "./command-group.ts";
 import { commandFor } from "./command.ts";
-import type { Command, CommandTemplate, Ended, Outcome } from "./command.ts";
+import type { Command, Ended, Outcome } from "./command.ts";
 import { Spawner } from "./spawner.ts";
 
 /** A command is brief that ends within this, in ms: to start it is a good part of its cost. */
@@ -24,8 +24,9 @@ const BRIEF_MS = 50;
 /** Payloads up to this are written ahead, in bytes: it may be in vain. */
 const AHEAD_BYTES = 64 * 1024;
 
-export interface RunnerOptions extends CommandTemplate {
-  /** All of the environment that is the same for all commands. */
+export interface RunnerOptions {
+  readonly argv: readonly string[];
+  /** All of the environment that is the same for all messages. */
   readonly env: NodeJS.ProcessEnv;
   readonly timeoutMs: number | undefined;
   /** Commands at once. */
@@ -218,7 +219,7 @@ export class CommandRunner {
     } catch (cause) {
       throw new NoPayload("no payload file", { cause });
     }
-    const command = commandFor(this.#options, message, payload);
+    const command = commandFor(this.#options.argv, message, payload);
     return { command, request: Spawner.requestFor(command) };
   }
 

@@ -28,8 +28,6 @@ async function runAll(
 ): Promise<Outcome[]> {
   const runner = new CommandRunner({
     argv: ["sh", "-c", `cd "${dir}" || exit; ${script}`],
-    dir,
-    queue: queue.name,
     env: { PATH: process.env["PATH"] },
     timeoutMs: undefined,
     jobs: 1,

@@ -99,6 +99,16 @@ describe.concurrent("the exit of CMD", () => {
     });
   }
 
+  test("a stderr that is read slowly comes whole, and in order", async ({ cli }) => {
+    await putOne(cli);
+    const work = "spool work q --until-empty -- sh -c 'seq 300000 >&2'";
+    const script = `${work} 2>&1 >/dev/null | (sleep 1; cat) >said`;
+    expect((await cli.sh(script)).code).toBe(0);
+    const said = await readFile(`${cli.dir}/said`, "utf8");
+    const lines = Array.from({ length: 300_000 }, (_, index) => `${index + 1}\n`);
+    expect(said === lines.join("")).toBe(true);
+  });
+
   test("99: it is done, and the worker stops", async ({ cli }) => {
     await cli.ok(["put", "q", "--lines"], { input: "1\n2\n3\n4\n5\n" });
     const script = 'read -r l; echo "$l" >>ran; [ "$l" = 2 ] && exit 99; exit 0';

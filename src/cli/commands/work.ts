@@ -1,9 +1,11 @@
 /** spool work — run a command for each message. */
 import type { Verb } from "../verb.ts";
 
+import { writeOut } from "../../disk/stdio.ts";
 import { fromErrno, SpoolError } from "../../errors.ts";
 import type { Message } from "../../queue/message.ts";
 import type { Queue } from "../../queue/queue.ts";
+import { STDERR } from "../context.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import {
   command,
@@ -75,6 +77,8 @@ class CommandWorker {
   readonly #options: Options;
   readonly #stop = new AbortController();
   readonly #runner: CommandRunner;
+  /** What commands said on their stderr has been passed on. */
+  #told: Promise<unknown> = Promise.resolve();
   #failure: unknown;
 
   constructor(
@@ -91,15 +95,16 @@ class CommandWorker {
     const { jobs = 1, once = false, timeout: timeoutMs } = options;
     this.#runner = new CommandRunner({
       argv,
-      dir,
-      queue: queue.name,
-      env: context.env,
+      env: { ...context.env, SPOOL_DIR: dir, SPOOL_QUEUE: queue.name },
       timeoutMs,
       jobs,
       isOnce: once,
       python: PYTHON,
       draft: () => queue.room.draft("payload-"),
-      onStderr: (bytes) => context.tell(bytes),
+      onStderr: (bytes) => {
+        // What is large is written in the background, and two such would overtake each other.
+        this.#told = this.#told.then(() => writeOut(STDERR, bytes, true)).catch(() => {});
+      },
       onAsked: () => this.#stop.abort(),
       onKilled: () => {
         context.say("a command's parent was killed, and so is this");
@@ -132,6 +137,7 @@ class CommandWorker {
     } finally {
       restore();
       this.#runner.close();
+      await this.#told;
     }
   }
 
