@@ -94,23 +94,32 @@ export class Scanner {
     this.#nextDueMs = Number.POSITIVE_INFINITY;
     const isContended = this.#lost > 0;
     this.#lost = 0;
-    const buckets = (await this.#buckets.list()).map((name) => parseBucket(name)!);
+    const names = await this.#buckets.list();
     let open: Candidate[] = [];
-    let passedRank = -1;
-    for (const [index, bucket] of buckets.entries()) {
-      const isAhead = bucket.startMs > nowMs + BUCKET_SLACK_MS;
-      if (isAhead && bucket.rank === passedRank) {
-        this.#nextDueMs = Math.min(this.#nextDueMs, bucket.startMs);
+    let passedRank = "";
+    let isNextKnown = false;
+    // There may be thousands of buckets: only those that are looked into are taken apart.
+    for (const [index, bucket] of names.entries()) {
+      const rank = bucket[0]!;
+      // They are sorted: what is behind the first one that was passed over is due later.
+      if (rank === passedRank && isNextKnown) continue;
+      const isAhead = !isDue(bucket, nowMs);
+      if (isAhead && rank === passedRank) {
+        this.#nextDueMs = Math.min(this.#nextDueMs, parseBucket(bucket)!.startMs);
+        isNextKnown = true;
         continue;
       }
-      const due = await this.#listBucket(bucket.name, nowMs);
+      const due = await this.#listBucket(bucket, nowMs);
       for (const candidate of due) open.push(candidate);
       // The first bucket that lies ahead is looked into all the same: if the disk's clock was set
       // back, what was put without a delay is in such ones, and ready.
-      if (isAhead && due.length === 0) passedRank = bucket.rank;
-      const next = buckets[index + 1];
-      const isNextDue = next?.rank === bucket.rank && next.startMs <= nowMs + BUCKET_SLACK_MS;
-      const isMine = (name: string): boolean => !isNextDue || name < next.name;
+      if (isAhead && due.length === 0) {
+        passedRank = rank;
+        isNextKnown = false;
+      }
+      const next = names[index + 1];
+      const isNextDue = next?.[0] === rank && isDue(next, nowMs);
+      const isMine = (name: string): boolean => !isNextDue || name < next;
       const found = open.filter(({ name }) => isMine(name));
       if (found.length > 0) {
         this.#found = found.toSorted((a, b) => (a.name < b.name ? 1 : -1));
@@ -147,6 +156,9 @@ export class Scanner {
     if (startMs < nowMs - EMPTY_BUCKET_MS) await this.#buckets.removeIfEmpty(bucket);
   }
 }
+
+const isDue = (bucket: string, nowMs: number): boolean =>
+  parseBucket(bucket)!.startMs <= nowMs + BUCKET_SLACK_MS;
 
 /** An empty bucket is kept this long after its start, in ms. */
 const EMPTY_BUCKET_MS = 60_000;
