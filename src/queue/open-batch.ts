@@ -5,7 +5,6 @@
  * few megabytes is read once and kept; a larger one is read through once for its checksum, and again
  * in blocks for what is asked.
  */
-import { Breath } from "../clock.ts";
 import { closeQuietly, readAll } from "../disk/durable.ts";
 import { chain } from "../disk/file-system.ts";
 import type { Awaitable, FileSystem } from "../disk/file-system.ts";
@@ -24,6 +23,9 @@ export class ForeignError extends Error {}
 
 /** What is read beyond a slice in the hope that it is all of its batch: more than most headers take. */
 const FRONT_BYTES = 1024;
+
+/** Blocks in which the rest of a larger one is read, in bytes: in the thread pool, while the last is summed. */
+const CHECK_BYTES = 512 * 1024;
 
 /** Up to this a batch is read at one go, without a look at how large it is, in bytes. */
 const SMALL_BYTES = 64 * 1024;
@@ -145,17 +147,23 @@ class Opening {
     return file;
   }
 
-  /** Fills `into` from `from` on, in short calls, each summed while it is in the cache. */
+  /** Fills `into` from `from` on; each block is summed while the next one is being read. */
   async #readRest(into: Buffer, from: number, checksum: Checksum): Promise<void> {
-    const breath = new Breath();
+    let pending = this.#readBlock(into, from);
     for (let at = from; at < into.length;) {
-      const block = into.subarray(at, at + SHORT_BYTES);
-      const count = await readAll(this.#fs, this.#fd, block, at);
-      if (count === 0) throw new DamagedError("the file became shorter while it was read");
-      checksum.update(block.subarray(0, count));
-      at += count;
-      await breath.take();
+      const block = await pending;
+      at += block.length;
+      if (at < into.length) pending = this.#readBlock(into, at);
+      checksum.update(block);
     }
+  }
+
+  /** @throws DamagedError  where there is none. */
+  async #readBlock(into: Buffer, at: number): Promise<Buffer> {
+    const block = into.subarray(at, at + CHECK_BYTES);
+    const count = await readAll(this.#fs, this.#fd, block, at);
+    if (count < block.length) throw new DamagedError("the file became shorter while it was read");
+    return block;
   }
 }
 
