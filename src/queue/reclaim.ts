@@ -14,14 +14,12 @@
  *               hand; or to dead/, past the queue's limit
  *   6. rmdir    reclaim/<lease>~
  *
- * Any number of processes may do 2 to 6 at once, and each may die anywhere: every step happens once,
- * because its source is there once. Nothing leaves before no slice can come any more. The lock decides *when* to take over, the rename in 1 *who*
- * owns: a lock that is judged wrongly costs a redelivery, never two owners.
- *
- * Who does it: a consumer as it starts, when it is idle and now and then; and `spool gc`.
+ * Any number of processes may do 2 to 6 at once, and each may die anywhere: every step happens once, because its
+ * source is there once. Nothing leaves before no slice can come any more. The lock decides *when* to take over, the
+ * rename in 1 *who* owns: a lock that is judged wrongly costs a redelivery, never two owners. Who does it: a consumer as it starts, when it is idle and now and then; and `spool gc`.
  */
 import { ring } from "../disk/bell.ts";
-import { ignore, listIfThere, makeDirectory, syncDirectory } from "../disk/durable.ts";
+import { ignore, isDirectory, listIfThere, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isRemovedOpen } from "../disk/kind.ts";
 import { isErrno } from "../errors.ts";
 import { ORPHAN_SWEEP_MS } from "../limits.ts";
@@ -148,18 +146,33 @@ export class Reclaimer {
   async #moveOn(first: string, second: string, slices: Map<string, Slice>): Promise<void> {
     if (slices.size === 0) return;
     const { fs, disk, layout } = this.#room;
-    const isNew = await makeDirectory(fs, second);
-    if (!isNew) await needDirectory(this.#room, second, this.#warn);
-    // What goes into it must not get lost with it, whoever made it.
-    if (!disk.kind.ordered) await syncDirectory(fs, layout.reclaim);
-    const there = isNew ? [] : await this.#listSurely(second);
+    for (;;) {
+      const isNew = await makeDirectory(fs, second);
+      if (!isNew) await needDirectory(this.#room, second, this.#warn);
+      // What goes into it must not get lost with it, whoever made it.
+      if (!disk.kind.ordered) await syncDirectory(fs, layout.reclaim);
+      const there = isNew ? [] : await this.#namesIn(second);
+      // Another reaper has emptied and removed it meanwhile: then it is made again.
+      if (there !== undefined && (await this.#moveAll(first, second, slices, there))) return;
+    }
+  }
+
+  /** False where the second directory is gone. */
+  async #moveAll(
+    first: string,
+    second: string,
+    slices: Map<string, Slice>,
+    there: readonly string[],
+  ): Promise<boolean> {
+    const { fs } = this.#room;
     for (const [name, slice] of slices) {
       // A link that came late, of what has gone before it.
       const isLate = there.some((other) => other === name || isCoveredBy(other, slice));
       const path = `${first}/${name}`;
       const act = isLate ? () => fs.unlink(path) : () => fs.rename(path, `${second}/${name}`);
-      await ignore(act, "ENOENT");
+      if (!(await ignore(act, "ENOENT")) && !(await isDirectory(fs, second))) return false;
     }
+    return true;
   }
 
   /** Does `act` with the slices of a directory, each fenced, until nothing is in there; removes it then. */
@@ -181,9 +194,8 @@ export class Reclaimer {
         if (isErrno(error, "ENOENT", "ENOTDIR")) return;
         if (!isErrno(error, "ENOTEMPTY", "EEXIST")) throw error;
       }
-      // What is still there after two rounds cannot be given back: a name that no program can say, one that
-      // NFS keeps for who has it open, or another link of what is in its place already. All of it is kept,
-      // and nobody waits for it.
+      // What is still there after two rounds cannot be given back: a name that no program can say, one that NFS keeps
+      // for who has it open, or another link of what is in its place. All of it is kept, and nobody waits for it.
       const left = (await listIfThere(fs, directory)).toSorted().join("\n");
       if (left !== "" && left === before) {
         await setAside(this.#room, directory, "cannot be given back", this.#warn);
@@ -218,9 +230,8 @@ export class Reclaimer {
       for (const name of names) {
         const slice = parseHeldName(name);
         if (slice === undefined || name.startsWith(FENCE)) continue;
-        // What a fenced slice covers is a link half done. Others are fenced, the widest first, so
-        // that none is dropped before what covers it can no longer leave. One that is fenced already
-        // was linked anew, by a call whose reply was lost: a rename onto itself would do nothing.
+        // What a fenced slice covers is a link half done. Others are fenced, the widest first, so that none is dropped
+        // before what covers it can no longer leave. One that is fenced was linked anew: a rename would do nothing.
         const isCovered =
           slices.has(FENCE + name) || [...slices.values()].some((other) => covers(other, slice));
         const isWidest = !names.some((other) => isCoveredBy(other, slice));
@@ -231,10 +242,7 @@ export class Reclaimer {
     }
   }
 
-  async #withoutCovered(
-    directory: string,
-    slices: Map<string, Slice>,
-  ): Promise<Map<string, Slice>> {
+  async #withoutCovered(directory: string, slices: Map<string, Slice>): Promise<typeof slices> {
     const all = [...slices];
     for (const [name, slice] of all) {
       if (!all.some(([, other]) => covers(other, slice))) continue;
