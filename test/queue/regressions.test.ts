@@ -484,3 +484,28 @@ describe("a program that meets many names", () => {
     expect(spool.queue("kept")).toBe(kept);
   });
 });
+
+describe("a takeover beside another one", () => {
+  test("that removes its second directory meanwhile: it makes it again", async ({ dir, queue }) => {
+    await queue.put("x");
+    const consumer = queue.consumer("handed out", { leaseMs: 2000 });
+    const claim = (await consumer.claim(1))!;
+    await claim.file.close();
+    const { layout } = queue.room;
+    const second = layout.outOfReach(consumer.lease!.name);
+    await consumer.leave();
+    utimesSync(layout.lock(consumer.lease!.name), 1000, 1000);
+    mkdirSync(second);
+    let isRemoved = false;
+    const fs = hooked(EXT4, (name, path) => {
+      if (name === "list" && path === second && !isRemoved) {
+        isRemoved = true;
+        rmdirSync(second);
+      }
+    });
+    const other = (await openSpool({ dir, parts: { fs } })).queue("jobs");
+    expect(await other.sweep()).toMatchObject({ leases: 1, reclaimed: 1 });
+    expect(isRemoved).toBe(true);
+    expect(await drain(queue)).toEqual(["x"]);
+  });
+});
