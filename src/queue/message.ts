@@ -162,8 +162,7 @@ export class Message implements Member {
   /** For its consumer: gives it back where nobody has settled it; with all that is behind it and in nobody's hand. */
   async giveBack(): Promise<void> {
     if (this.#isSettled) return;
-    if (this.window.size > 1) await this.window.alone(this);
-    await this.#settle((held) => held.giveBack());
+    await this.#settle(async (held) => held.giveBack(), this.window.size > 1);
   }
 
   /** For its consumer: what holds it. */
@@ -182,10 +181,12 @@ export class Message implements Member {
     this.#lease.failure ??= error;
   }
 
-  async #settle(act: (held: Held) => Promise<void>): Promise<void> {
+  /** @param isParted  from all others before. */
+  async #settle(act: (held: Held) => Promise<void>, isParted = false): Promise<void> {
     if (this.#isSettled) throw settledBefore(this.id);
     this.#isSettled = true;
     try {
+      if (isParted) await this.window.alone(this);
       await this.window.settle(this, act);
     } catch (error) {
       // Refused before anything was done: it can be settled still, and be read.

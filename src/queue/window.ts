@@ -12,7 +12,7 @@
  */
 import { chain } from "../disk/file-system.ts";
 import type { Awaitable } from "../disk/file-system.ts";
-import { SpoolError } from "../errors.ts";
+import { leaseLost, SpoolError } from "../errors.ts";
 import type { Held } from "./held.ts";
 import { Turns } from "./turns.ts";
 
@@ -152,8 +152,19 @@ export class Window {
     this.#ackedCount -= run;
     for (const member of this.#members.splice(0, run)) {
       if (!hasCode(error, "LEASE_LOST")) member.fail(error);
+      void member.acked();
     }
+    if (this.held.slice === undefined) this.#abandon(error);
     throw error;
+  }
+
+  /** Nothing is held any more: those in hand are out of reach, each of which hears of it when it is settled. */
+  #abandon(error: unknown): void {
+    for (const member of this.#members.splice(0)) {
+      if (!hasCode(error, "LEASE_LOST")) member.fail(error);
+      if (member.isAcked) void member.acked();
+    }
+    this.#ackedCount = 0;
   }
 
   /** Makes the first one a held slice of its own. */
@@ -164,9 +175,9 @@ export class Window {
       held = await this.held.detach(first.next);
     } catch (error) {
       // Half done, and nothing left that could be tried again.
-      if (this.held.slice === undefined && !hasCode(error, "LEASE_LOST")) {
-        for (const member of this.#members) member.fail(error);
-      }
+      if (this.held.slice === undefined) this.#abandon(error);
+      // Their acks are told to have failed: whoever goes on might do them all the same.
+      else for (const member of this.#members) if (member.isAcked) member.fail(error);
       throw error;
     }
     this.#members.shift();
@@ -205,7 +216,11 @@ export class Window {
   }
 
   async #bringToFront(member: Member): Promise<void> {
-    while (this.#members[0] !== member) await this.#passFirst();
+    while (this.#members[0] !== member) {
+      // Its lease was lost, or its ack came while it was on its way to the front.
+      if (!this.#members.includes(member)) throw leaseLost("a message that was in hand");
+      await this.#passFirst();
+    }
   }
 
   /** Makes room for one more in hand: by acks, or by parting the first one. */

@@ -120,6 +120,32 @@ describe("messages in hand", () => {
     expect(await statsOf(queue)).toMatchObject({ ready: 0, inFlight: 0, dead: 0 });
   });
 
+  test("of a lease that is lost, the first not acked: the loop goes on with a new lease", async ({
+    queue,
+  }) => {
+    await filled(queue, 40);
+    const refused: unknown[] = [];
+    const bodies: string[] = [];
+    const { leases, reclaim } = queue.room.layout;
+    for await (const message of queue.messages({ untilEmpty: true, prefetch: 3 })) {
+      bodies.push(await textOf(message));
+      if (bodies.length === 12) {
+        const [lease] = readdirSync(leases).filter((name) => !name.endsWith(".lock"));
+        await new NodeFileSystem().rename(`${leases}/${lease}`, `${reclaim}/${lease}`);
+      }
+      // Those of a window of which the first is never acked before the lease is lost.
+      if (bodies.length <= 9 || bodies.length >= 12) {
+        message.ack().catch((error: unknown) => refused.push(error));
+      }
+    }
+    expect(refused.length).toBeGreaterThan(0);
+    for (const error of refused) expect(error).toMatchObject({ code: "LEASE_LOST" });
+    await queue.sweep();
+    const left = await drain(queue);
+    expect(new Set([...bodies, ...left]).size).toBe(40);
+    expect(await statsOf(queue)).toMatchObject({ ready: 0, inFlight: 0, dead: 0 });
+  });
+
   test("that an error of the disk puts out of reach end the loop with it", async ({ dir }) => {
     let isBroken = false;
     const fs = hooked(EXT4, (name, path) => {
