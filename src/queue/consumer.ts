@@ -85,7 +85,7 @@ export class Consumer {
 
   #claim(want: number): Awaitable<Claim | undefined> {
     const lease = this.#lease;
-    const isDue = this.#chores.isReapingDue || this.#chores.isAdoptionDue;
+    const isDue = this.#chores.isReapingDue || this.#isAdoptionDue;
     if (lease === undefined || isDue) return this.#claimWithCare(want);
     try {
       const claim = this.#claimer.claim(lease, want);
@@ -109,7 +109,7 @@ export class Consumer {
   async #claimWithCare(want: number): Promise<Claim | undefined> {
     try {
       await this.#chores.reap(REAP_MS, this.#lease?.name);
-      const { isAdoptionDue } = this.#chores;
+      const isAdoptionDue = this.#isAdoptionDue;
       if (isAdoptionDue) await this.#adopt();
       const claim = await this.#claimReady(want);
       if (claim !== undefined || isAdoptionDue || !(await this.#adopt())) return claim;
@@ -143,6 +143,10 @@ export class Consumer {
 
   #nowMs(): number {
     return this.#room.disk.clock.monotonicMs();
+  }
+
+  get #isAdoptionDue(): boolean {
+    return this.#chores.isAdoptionDue || this.#scanner.isUsedUp;
   }
 
   async #adopt(): Promise<boolean> {

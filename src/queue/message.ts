@@ -108,6 +108,7 @@ export class Message implements Member {
     try {
       return this.window.ack(this);
     } catch (error) {
+      void this.#file.close();
       return Promise.reject(error);
     }
   }
@@ -162,6 +163,12 @@ export class Message implements Member {
   /** For its consumer: gives it back where nobody has settled it; with all that is behind it and in nobody's hand. */
   async giveBack(): Promise<void> {
     if (this.#isSettled) return;
+    if (this.held.slice === undefined) {
+      // Its lease was lost, and it comes again without us.
+      this.#isSettled = true;
+      await this.#file.close();
+      return;
+    }
     await this.#settle(async (held) => held.giveBack(), this.window.size > 1);
   }
 

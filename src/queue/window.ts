@@ -44,6 +44,8 @@ export class Window {
   #ackedCount = 0;
   /** An ack beside a parting would work on names that change under it. */
   readonly #turns = new Turns();
+  /** Why nothing is held any more, where that is not because all is done. */
+  #loss: unknown;
   /** Acks that wait for each other. */
   #waiting: Member[] = [];
   #flushing: PromiseWithResolvers<void> | undefined;
@@ -68,6 +70,7 @@ export class Window {
 
   /** Resolves when it is done. @throws LEASE_LOST */
   ack(member: Member): Promise<void> {
+    if (this.#loss !== undefined) throw this.#loss;
     member.isAcked = true;
     this.#ackedCount++;
     if (this.#prefetch > 1) return this.#ackTogether(member);
@@ -102,6 +105,7 @@ export class Window {
 
   /** Also of those that were parted from the others since they were acked. */
   #commitOf(members: readonly Member[]): Awaitable<void> {
+    if (this.#loss !== undefined) throw this.#loss;
     return chain(this.#commit(), () => {
       const isElsewhere = members.some(({ window }) => window !== this && window.#ackedCount > 0);
       return isElsewhere ? this.#commitElsewhere(members) : undefined;
@@ -165,6 +169,7 @@ export class Window {
       if (member.isAcked) void member.acked();
     }
     this.#ackedCount = 0;
+    this.#loss = error;
   }
 
   /** Makes the first one a held slice of its own. */
