@@ -47,6 +47,7 @@ export class Message implements Member {
   readonly #batch: string;
   readonly #index: number;
   #isSettled = false;
+  #isClosed = false;
   #failure: unknown;
 
   constructor(room: Room, lease: Lease, { file, window, index }: Place, span: Span) {
@@ -108,7 +109,7 @@ export class Message implements Member {
     try {
       return this.window.ack(this);
     } catch (error) {
-      void this.#file.close();
+      void this.#close();
       return Promise.reject(error);
     }
   }
@@ -166,7 +167,7 @@ export class Message implements Member {
     if (this.held.slice === undefined) {
       // Its lease was lost, and it comes again without us.
       this.#isSettled = true;
-      await this.#file.close();
+      await this.#close();
       return;
     }
     await this.#settle(async (held) => held.giveBack(), this.window.size > 1);
@@ -179,6 +180,13 @@ export class Message implements Member {
 
   /** For its window. */
   acked(): Awaitable<void> {
+    return this.#close();
+  }
+
+  /** Once: others share the file. */
+  #close(): Awaitable<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     return this.#file.close();
   }
 
@@ -202,10 +210,10 @@ export class Message implements Member {
         throw error;
       }
       if (!hasCode(error, "LEASE_LOST")) this.fail(error);
-      await this.#file.close();
+      await this.#close();
       throw error;
     }
-    await this.#file.close();
+    await this.#close();
   }
 }
 
