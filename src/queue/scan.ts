@@ -32,8 +32,9 @@ export class Scanner {
   /** In reverse order of delivery, so that the next one is the last. */
   #found: Candidate[] = [];
   #listedMs = Number.NEGATIVE_INFINITY;
-  /** How often another consumer was faster, since the last list. */
+  /** How often another consumer was faster, since the last list; and when, for the last time. */
   #lost = 0;
+  #lostMs = Number.NEGATIVE_INFINITY;
   /** When the next message that was seen is due, in ms since the epoch. */
   #nextDueMs = Number.POSITIVE_INFINITY;
 
@@ -66,6 +67,7 @@ export class Scanner {
    */
   lost(): void {
     this.#lost++;
+    this.#lostMs = this.#room.disk.clock.monotonicMs();
     if (this.#lost > MOST_LOST) this.forget();
     else this.#jump();
   }
@@ -92,7 +94,8 @@ export class Scanner {
   async #list(nowMs: number): Promise<void> {
     this.#listedMs = this.#room.disk.clock.monotonicMs();
     this.#nextDueMs = Number.POSITIVE_INFINITY;
-    const isContended = this.#lost > 0;
+    // Whoever has long had no rival starts at the front.
+    const isContended = this.#listedMs - this.#lostMs <= FRESH_MS;
     this.#lost = 0;
     const names = await this.#buckets.list();
     let open: Candidate[] = [];
