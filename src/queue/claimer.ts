@@ -25,6 +25,7 @@ import type { Lease } from "./lease.ts";
 import type { Memory } from "./memory.ts";
 import type { Room } from "./room.ts";
 import type { Candidate, Scanner } from "./scan.ts";
+import type { QueueSettings } from "./settings.ts";
 
 /** Batches that may be on their way out at once. */
 const CLOSING = 2;
@@ -87,8 +88,13 @@ export class Claimer {
       chain(this.#scanner.next(nowMs), (candidate) => {
         if (candidate === undefined) return undefined;
         if (isExpired(candidate.slice, nowMs)) return this.#expire(candidate);
-        return chain(this.#take(lease, candidate), (held) =>
-          held === undefined ? AGAIN : this.#use(held, candidate, want),
+        // Read before anything is claimed: what fails then has changed nothing.
+        return chain(this.#room.settings(), (settings) =>
+          chain(this.#take(lease, candidate), (held) =>
+            held === undefined
+              ? AGAIN
+              : this.#use(held, candidate, limitOf(candidate, settings, want)),
+          ),
         );
       }),
     );
@@ -100,10 +106,12 @@ export class Claimer {
   }
 
   /** Steps 2 and 3. */
-  #use(held: Held, candidate: Candidate, want: number): Awaitable<Outcome> {
-    return chain(this.#open(held, candidate.slice), (file) =>
-      file === undefined ? AGAIN : this.#trim({ held, file }, candidate, want),
-    );
+  #use(held: Held, candidate: Candidate, limit: Limit): Awaitable<Outcome> {
+    return chain(this.#open(held, candidate.slice), (file) => {
+      if (file === undefined) return AGAIN;
+      const isWhole = candidate.slice.count <= limit.count && !limit.isSpent;
+      return isWhole ? { held, file } : this.#split({ held, file }, candidate, limit);
+    });
   }
 
   /**
@@ -238,22 +246,10 @@ export class Claimer {
   }
 
   /** Step 3. */
-  #trim(claim: Claim, candidate: Candidate, want: number): Awaitable<Outcome> {
-    return chain(this.#room.settings(), ({ maxAttempts }) => {
-      const { attempts, restAttempts, count } = candidate.slice;
-      const isSpent = maxAttempts > 0 && attempts >= maxAttempts;
-      const isSuspect = attempts !== restAttempts;
-      const most = isSpent || isSuspect ? 1 : want;
-      if (count <= most && !isSpent) return claim;
-      return this.#split(claim, candidate, most, isSpent);
-    });
-  }
-
   async #split(
     claim: Claim,
     { bucket, slice }: Candidate,
-    count: number,
-    isSpent: boolean,
+    { count, isSpent }: Limit,
   ): Promise<Outcome> {
     const { held, file } = claim;
     try {
@@ -276,6 +272,19 @@ export class Claimer {
     await file.close();
     return AGAIN;
   }
+}
+
+/** How many messages of a slice are claimed, and whether the first has no attempt left. */
+interface Limit {
+  readonly count: number;
+  readonly isSpent: boolean;
+}
+
+function limitOf({ slice }: Candidate, { maxAttempts }: QueueSettings, want: number): Limit {
+  const { attempts, restAttempts } = slice;
+  const isSpent = maxAttempts > 0 && attempts >= maxAttempts;
+  const isSuspect = attempts !== restAttempts;
+  return { count: isSpent || isSuspect ? 1 : want, isSpent };
 }
 
 async function isThere(room: Room, path: string): Promise<boolean> {

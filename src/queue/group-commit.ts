@@ -67,7 +67,9 @@ export class GroupCommit {
       const [key, group] = entry;
       const limits = await this.#intake.limits().catch(() => DEFAULT_SETTINGS);
       const batch = takeBatch(group, limits);
-      if (group.waiting.length === 0) this.#groups.delete(key);
+      // What is left goes behind the other groups: none waits for ever for one that never ends.
+      this.#groups.delete(key);
+      if (group.waiting.length > 0) this.#groups.set(key, group);
       try {
         await this.#putBatch(batch, group.options);
       } catch (thrown) {

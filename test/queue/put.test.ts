@@ -48,6 +48,24 @@ describe("put", () => {
     expect(batches.size).toBeGreaterThan(1);
   });
 
+  test("one with options of its own does not wait until others pause", async () => {
+    // A batch is a tenth of the limit: one message of these.
+    const jobs = await Jobs.open({ maxBytes: 10_000 });
+    const done: string[] = [];
+    const putOn = async (name: string): Promise<void> => {
+      for (let n = 0; n < 4; n++) {
+        await jobs.queue.put("x".repeat(600));
+        done.push(name);
+      }
+    };
+    const urgent = async (): Promise<void> => {
+      await jobs.queue.put("now", { priority: 9 });
+      done.push("urgent");
+    };
+    await Promise.all([putOn("a"), putOn("b"), putOn("c"), urgent()]);
+    expect(done.indexOf("urgent")).toBeLessThan(3);
+  });
+
   test("one that fails fails alone, and leaves nothing", async () => {
     const jobs = await Jobs.open({ maxMessageBytes: 10 });
     const failing = bytesOf("0123456789", "0");
