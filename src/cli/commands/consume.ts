@@ -6,6 +6,7 @@ import { STREAM_MESSAGES } from "../../limits.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { Emitter } from "../emitter.ts";
 import { command, examples, parseDuration, parseQueue, queueArgument } from "../options.ts";
+import { keepHeapSmall } from "../small-heap.ts";
 import { onSignals } from "../signals.ts";
 
 interface Options extends GlobalOptions {
@@ -37,6 +38,7 @@ export default function consumeCommand(context: Context): Verb {
 async function consume(context: Context, name: string, options: Options): Promise<void> {
   context.needStdout();
   const spool = await context.open(options, { blocking: false });
+  keepHeapSmall();
   const queue = spool.queue(name);
   await queue.settings();
   const stop = new AbortController();
