@@ -32,6 +32,7 @@ import {
   topicOfDirectory,
 } from "./names.ts";
 import { CountCache } from "./queue/count-cache.ts";
+import { FlowMeters } from "./queue/flow.ts";
 import type { Finding } from "./queue/finding.ts";
 import { Queue } from "./queue/queue.ts";
 import { clearRemoved } from "./queue/remove.ts";
@@ -60,6 +61,8 @@ export interface OpenOptions {
    * docs/operating.md. Without, nothing is left.
    */
   readonly cacheDir?: string | undefined;
+  /** Tell what flows, for who looks at rates: a line a second in the queues' flow/. Default true. */
+  readonly tellsFlow?: boolean;
   readonly parts?: SpoolParts;
 }
 
@@ -184,7 +187,7 @@ export class Spool {
  * @throws NEWER_FORMAT  a newer dirspool made it.
  */
 export async function openSpool(options: OpenOptions): Promise<Spool> {
-  const { create = true, blocking = false, cacheDir, parts = {} } = options;
+  const { create = true, blocking = false, cacheDir, tellsFlow = true, parts = {} } = options;
   // A program may change its directory later, and a command that `work` runs may do so too.
   const dir = resolve(options.dir);
   const fs = parts.fs ?? new NodeFileSystem({ blocking });
@@ -211,14 +214,18 @@ export async function openSpool(options: OpenOptions): Promise<Spool> {
   const kind = kindOf((await fs.space(dir)).type);
   // What lstat says on a shared one may be old; so old would be what another process has counted.
   const isKept = cacheDir !== undefined && !kind.shared;
+  const clock = parts.clock ?? new DiskClock();
+  const processes = parts.processes ?? new HostProcesses();
   const disk: Disk = {
     fs,
     kind,
-    clock: parts.clock ?? new DiskClock(),
-    processes: parts.processes ?? new HostProcesses(),
+    clock,
+    processes,
     ids: new IdSource(random),
     random,
     counts: isKept ? new CountCache(fs, dir, cacheDir) : undefined,
+    // Told past the seam: where that is somebody else's, this host's disk is none of its business.
+    meters: tellsFlow && parts.fs === undefined ? new FlowMeters(clock, processes) : undefined,
   };
   return new Spool(dir, disk);
 }

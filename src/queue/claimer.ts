@@ -22,10 +22,11 @@ import type { Buckets } from "./buckets.ts";
 import { expire } from "./expire.ts";
 import { Held } from "./held.ts";
 import type { Lease } from "./lease.ts";
+import { limitOf } from "./limit.ts";
+import type { Limit } from "./limit.ts";
 import type { Memory } from "./memory.ts";
 import type { Room } from "./room.ts";
 import type { Candidate, Scanner } from "./scan.ts";
-import type { QueueSettings } from "./settings.ts";
 
 /** Batches that may be on their way out at once. */
 const CLOSING = 2;
@@ -89,15 +90,21 @@ export class Claimer {
         if (candidate === undefined) return undefined;
         if (isExpired(candidate.slice, nowMs)) return this.#expire(candidate);
         // Read before anything is claimed: what fails then has changed nothing.
-        return chain(this.#room.settings(), (settings) =>
-          chain(this.#take(lease, candidate), (held) =>
-            held === undefined
-              ? AGAIN
-              : this.#use(held, candidate, limitOf(candidate, settings, want)),
-          ),
-        );
+        return chain(this.#room.settings(), (settings) => {
+          if (settings.isPaused) return this.#pause(candidate);
+          const limit = limitOf(candidate.slice, settings, want);
+          return chain(this.#take(lease, candidate), (held) =>
+            held === undefined ? AGAIN : this.#use(held, candidate, limit),
+          );
+        });
       }),
     );
+  }
+
+  /** Nothing for now. Whoever resumes the queue rings: then the settings have to be read anew. */
+  #pause(candidate: Candidate): undefined {
+    this.#scanner.putBack(candidate);
+    this.#room.forgetSettings();
   }
 
   async #expire(candidate: Candidate): Promise<Outcome> {
@@ -272,19 +279,6 @@ export class Claimer {
     await file.close();
     return AGAIN;
   }
-}
-
-/** How many messages of a slice are claimed, and whether the first has no attempt left. */
-interface Limit {
-  readonly count: number;
-  readonly isSpent: boolean;
-}
-
-function limitOf({ slice }: Candidate, { maxAttempts }: QueueSettings, want: number): Limit {
-  const { attempts, restAttempts } = slice;
-  const isSpent = maxAttempts > 0 && attempts >= maxAttempts;
-  const isSuspect = attempts !== restAttempts;
-  return { count: isSpent || isSuspect ? 1 : want, isSpent };
 }
 
 async function isThere(room: Room, path: string): Promise<boolean> {

@@ -130,6 +130,7 @@ export class Consumer {
       const candidate = await this.#scanner.next(await this.#room.now());
       if (candidate === undefined) return undefined;
       this.#scanner.putBack(candidate);
+      if (await this.#room.isPaused()) return undefined;
       const { leaseMs } = await this.#room.settings();
       this.#lease = await Lease.open(this.#room, this.#options.leaseMs ?? leaseMs, this.#style);
     }
@@ -139,10 +140,6 @@ export class Consumer {
   /** Reads what is likely to be next, and claims nothing; for who is busy with what it has claimed. */
   async readAhead(): Promise<void> {
     await this.#turns.take(() => this.#claimer.readAhead());
-  }
-
-  #nowMs(): number {
-    return this.#room.disk.clock.monotonicMs();
   }
 
   get #isAdoptionDue(): boolean {
@@ -211,7 +208,7 @@ export class Consumer {
   }
 
   /**
-   * A last look before a queue is called empty: true where it is not.
+   * A last look before a queue is called empty: true where it is not. One that is paused is.
    *
    * What a dead consumer held comes back first. And while another consumer splits a slice, the
    * whole of it is in that one's lease for a moment: so where there are others, look a few times.
@@ -220,6 +217,7 @@ export class Consumer {
     this.#scanner.forget();
     if (await this.#chores.reap(0, this.#lease?.name)) return true;
     const { fs, layout } = this.#room;
+    if (await this.#room.isPaused()) return false;
     for (let look = 0; look < LAST_LOOKS; look++) {
       const leases = (await fs.list(layout.leases)).filter((name) => parseLeaseName(name));
       if (!leases.some((name) => name !== this.#lease?.name)) return false;
@@ -261,14 +259,14 @@ export class Consumer {
     if (await this.#prepare()) return;
     const recheckMs = disk.kind.shared ? pollMs : RECHECK_MS;
     const dueInMs = Math.max(1, this.#scanner.nextDueMs - (await this.#room.now()));
-    const startMs = this.#nowMs();
+    const startMs = disk.clock.monotonicMs();
     const isRung = await this.#bell.wait(Math.min(recheckMs, dueInMs, limitMs), signal);
     this.#room.rested();
     this.#scanner.forget();
     if (isRung) {
       // Whoever rang has put something, most likely: the drop box comes after that.
       this.#chores.putOffAdoption();
-    } else if (this.#nowMs() - startMs > recheckMs / 2) {
+    } else if (disk.clock.monotonicMs() - startMs > recheckMs / 2) {
       // It was quiet for a while: see whether somebody has died.
       this.#room.forgetSettings();
       await this.#chores.reap(recheckMs / 2, this.#lease?.name);

@@ -33,7 +33,10 @@ export async function adoptDropped(room: Room, buckets: Buckets): Promise<number
   for (const name of (await room.fs.list(room.layout.drop)).toSorted()) {
     if (isDropped(name) && (await adopt(room, buckets, `${room.layout.drop}/${name}`))) adopted++;
   }
-  if (adopted > 0) await ring(room.fs, room.layout.bell);
+  if (adopted > 0) {
+    room.flowed("in", adopted);
+    await ring(room.fs, room.layout.bell);
+  }
   return adopted;
 }
 

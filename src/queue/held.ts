@@ -93,6 +93,7 @@ export class Held {
     return chain(done, (isDone) => {
       if (!isDone) throw this.#lostNow();
       this.#slice = rest;
+      this.#room.flowed("out", isAll ? slice.count : count);
     });
   }
 
@@ -132,6 +133,7 @@ export class Held {
     const rest = slice.count === 1 ? undefined : restOf(slice, 1, next);
     await this.#linked(slice, rest, () => this.#place(slice, back));
     this.#slice = rest;
+    this.#room.flowed("back", 1);
     this.#isUnsure = true;
     await ring(this.#room.fs, this.#room.layout.bell);
   }
@@ -147,6 +149,7 @@ export class Held {
       if (!(await bury(this.#room, this.#pathOf(slice), letter, reason))) throw this.#lostNow();
     });
     this.#slice = rest;
+    this.#room.flowed("dead", 1);
     this.#isUnsure = true;
   }
 
@@ -156,6 +159,7 @@ export class Held {
     await this.secure();
     if (!(await bury(this.#room, this.#pathOf(slice), slice, reason))) throw this.#lostNow();
     this.#slice = undefined;
+    this.#room.flowed("dead", slice.count);
   }
 
   /** Gives all of it back, as it was: no attempt is counted. */

@@ -55,7 +55,9 @@ export class QueueDelivery implements Delivery {
 
   async deliver(keyed: string, slice: Slice): Promise<string | undefined> {
     const placed = await this.buckets.place(keyed, slice);
-    if (placed !== undefined) await ring(this.site.fs, this.site.layout.bell);
+    if (placed === undefined) return undefined;
+    this.site.flowed("in", slice.count);
+    await ring(this.site.fs, this.site.layout.bell);
     return placed;
   }
 
@@ -104,6 +106,7 @@ export class QueueIntake extends QueueDelivery implements Intake {
       await draft.discard();
       throw error;
     }
+    this.site.flowed("in", slice.count);
     // An error of close(2) can say only that bytes were lost, and these are on the disk.
     if (sync === "disk") await closeQuietly(disk.fs, draft.fd);
     else await disk.fs.close(draft.fd);

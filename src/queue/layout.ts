@@ -7,6 +7,7 @@
  * aside/    what does not belong here                 reclaim/<lease>/<slice>  being given back
  * bell      touched after each commit                 dead/<slice>[.reason]    dead letters
  *
+ * flow/<from>-<host>  what was put and done, told by who did it; made at the first time
  * reclaim/<lease>~/<slice> is what is being given back and its old holder can no longer reach.
  */
 import { FENCE } from "../message/slice.ts";
@@ -26,6 +27,7 @@ export class QueueLayout {
   readonly dead: string;
   readonly dedup: string;
   readonly aside: string;
+  readonly flow: string;
 
   constructor(root: string) {
     this.root = root;
@@ -39,6 +41,7 @@ export class QueueLayout {
     this.dead = `${root}/dead`;
     this.dedup = `${root}/dedup`;
     this.aside = `${root}/aside`;
+    this.flow = `${root}/flow`;
   }
 
   /** Every directory that a queue has, in the order in which they are made. */

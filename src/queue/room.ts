@@ -84,6 +84,13 @@ export class Room extends Site {
     this.#settings = undefined;
   }
 
+  /** True while consumers get nothing; then it is asked anew each time, since whoever resumes it rings once. */
+  async isPaused(): Promise<boolean> {
+    const { isPaused } = await this.settings();
+    if (isPaused) this.forgetSettings();
+    return isPaused;
+  }
+
   /** True where there is a topic of this name: who asks for a queue has most likely mistaken it. */
   #isTopic(): Promise<boolean> {
     if (this.isSubscription) return Promise.resolve(false);

@@ -36,6 +36,8 @@ export interface QueueSettings {
   readonly expired: "drop" | "dead";
   /** For how long at least a dedup key is remembered, in ms. */
   readonly dedupWindowMs: number;
+  /** Consumers get nothing, for now. */
+  readonly isPaused: boolean;
   /** Of a subscription: which messages it gets, by their headers; empty: all. */
   readonly filter: string;
 }
@@ -53,6 +55,7 @@ export const DEFAULT_SETTINGS: QueueSettings = {
   ttlMs: 0,
   expired: "drop",
   dedupWindowMs: 300_000,
+  isPaused: false,
   filter: "",
 };
 
@@ -137,6 +140,11 @@ const SETTINGS: SettingsTable<QueueSettings>["settings"] = {
     summary: "for how long at least a dedup key is remembered",
     parse: (text) => ({ dedupWindowMs: atLeast(1000, parseDurationMs(text), text) }),
     format: (settings) => formatDuration(settings.dedupWindowMs),
+  },
+  paused: {
+    summary: "yes: consumers get nothing, until it is no",
+    parse: (text) => ({ isPaused: oneOf(text, "yes", "no") === "yes" }),
+    format: (settings) => (settings.isPaused ? "yes" : "no"),
   },
 };
 

@@ -11,6 +11,7 @@ import type { Processes } from "../disk/processes.ts";
 import { isErrno } from "../errors.ts";
 import type { IdSource } from "../message/id.ts";
 import type { CountCache } from "./count-cache.ts";
+import type { FlowKind, FlowMeter, FlowMeters } from "./flow.ts";
 
 /** What a spool gives to each of its queues and topics. */
 export interface Disk {
@@ -23,6 +24,8 @@ export interface Disk {
   readonly random: () => number;
   /** What other processes have counted; undefined where that is not to be kept. */
   readonly counts?: CountCache | undefined;
+  /** Where it is told what flows; undefined where nobody looks. */
+  readonly meters?: FlowMeters | undefined;
 }
 
 interface SiteLayout {
@@ -30,6 +33,7 @@ interface SiteLayout {
   readonly tmp: string;
   readonly dedup: string;
   readonly aside: string;
+  readonly flow: string;
 }
 
 export abstract class Site {
@@ -39,6 +43,7 @@ export abstract class Site {
   abstract readonly layout: SiteLayout;
   readonly #breath = new Breath();
   #drafts = 0;
+  #meter: FlowMeter | undefined;
   readonly #nonce: string;
 
   constructor(name: string, disk: Disk) {
@@ -50,6 +55,13 @@ export abstract class Site {
 
   /** Makes it again where it was removed since it was looked at. */
   abstract makeAgain(): Promise<void>;
+
+  /** Tells of messages that came or went. */
+  flowed(kind: FlowKind, messages: number): void {
+    if (this.disk.meters === undefined) return;
+    this.#meter ??= this.disk.meters.of(this.layout.flow);
+    this.#meter.add(kind, messages);
+  }
 
   /** Lets timers and other work have a turn; for every loop over messages. */
   breathe(): Promise<void> | undefined {

@@ -2,6 +2,7 @@
  * Verify: what a queue and a topic have in common: their directories, tmp/, dedup/ and aside/.
  */
 import { readFile } from "../disk/durable.ts";
+import { FLOW_NAME } from "../disk/flow-file.ts";
 import type { FileStat } from "../disk/file-system.ts";
 import { isRemovedOpen } from "../disk/kind.ts";
 import { isErrno, SpoolError } from "../errors.ts";
@@ -110,6 +111,23 @@ export class SiteLook {
     for (const name of await this.list(root)) {
       const path = `${root}/${name}`;
       if (!known.includes(path)) this.foreign(path, "not a name of ours");
+    }
+  }
+
+  /** What flows; made at the first time, and what is in its files is not worth a look. */
+  async flow(): Promise<void> {
+    const { flow } = this.#repair.site.layout;
+    const seen = await this.statOf(flow);
+    if (seen === undefined) return;
+    if (seen.kind !== "directory") {
+      this.foreign(flow, `${words(seen.kind)} where a directory belongs`, seen);
+      return;
+    }
+    for (const name of await this.list(flow)) {
+      const path = `${flow}/${name}`;
+      const kind = await this.kindOf(path);
+      if (kind === undefined) continue;
+      if (!FLOW_NAME.test(name) || kind !== "file") this.foreign(path, "not a name of ours");
     }
   }
 

@@ -101,12 +101,13 @@ class QueueLook {
     const { layout, table, isSubscription } = this.#room;
     await this.#site.directories(layout.directories);
     await this.#bell();
-    const { settings, bell, directories, root } = layout;
+    const { settings, bell, directories, flow, root } = layout;
     const { ready, dead, drop, leases, reclaim } = layout;
     const holds = [ready, dead, drop, leases, reclaim];
     await this.#site.settings(settings, table, holds, () => Promise.resolve(table.defaults));
     const incoming = isSubscription ? [`${root}/incoming`] : [];
-    await this.#site.others([settings, bell, ...directories, ...incoming]);
+    await this.#site.flow();
+    await this.#site.others([settings, bell, flow, ...directories, ...incoming]);
   }
 
   /** One that is missing only costs a consumer its sleep; a link would be rung elsewhere. */

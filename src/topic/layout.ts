@@ -5,7 +5,7 @@
  * staging/    fan-out begun, not committed      dedup/                  keys seen lately
  * aborted/    undone; its links are going       aside/                  what does not belong here
  * committed/  committed; being made visible     subscriptions/<name>/   a queue's layout, incoming/
- *                                               filling/<name>~…/       the same, being filled
+ * flow/       what was published               filling/<name>~…/       the same, being filled
  */
 export class TopicLayout {
   readonly root: string;
@@ -17,6 +17,7 @@ export class TopicLayout {
   readonly log: string;
   readonly dedup: string;
   readonly aside: string;
+  readonly flow: string;
   readonly filling: string;
   readonly subscriptions: string;
 
@@ -30,6 +31,7 @@ export class TopicLayout {
     this.log = `${root}/log`;
     this.dedup = `${root}/dedup`;
     this.aside = `${root}/aside`;
+    this.flow = `${root}/flow`;
     this.filling = `${root}/filling`;
     this.subscriptions = `${root}/subscriptions`;
   }

@@ -137,6 +137,7 @@ export class TopicIntake implements Intake {
     if (ticket === undefined) throw undone(this.site.name);
     try {
       await this.#fanOut.run(ticket, draft, this.#options(sync));
+      this.site.flowed("in", slice.count);
     } catch (error) {
       if (error instanceof GoneError) throw undone(this.site.name, error);
       // What fails now is nothing beside what failed before; whoever recovers tries again.
@@ -173,6 +174,7 @@ export class TopicIntake implements Intake {
     try {
       const contents = await this.#contentsAt(path, slice);
       await this.#fanOut.run(ticket, contents, { sync });
+      this.site.flowed("in", slice.count);
       return path;
     } catch (error) {
       if (error instanceof DamagedError || error instanceof ForeignError) {

@@ -39,11 +39,11 @@ interface SpoolPlace {
 
 /** The spool's own directory, as a place with an aside/. */
 class SpoolSite extends Site {
-  readonly layout: { root: string; tmp: string; dedup: string; aside: string };
+  readonly layout: { root: string; tmp: string; dedup: string; aside: string; flow: string };
 
   constructor({ dir, disk }: SpoolPlace) {
     super("the spool", disk);
-    this.layout = { root: dir, tmp: dir, dedup: dir, aside: `${dir}/aside` };
+    this.layout = { root: dir, tmp: dir, dedup: dir, aside: `${dir}/aside`, flow: `${dir}/flow` };
   }
 
   override draft(): string {

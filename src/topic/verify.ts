@@ -85,14 +85,17 @@ class TopicLook {
 
   async #root(): Promise<void> {
     const { room } = this.#parts;
-    const { settings, directories, log, staging, committed, subscriptions } = room.layout;
+    const { settings, directories, flow, log, staging, committed, subscriptions } = room.layout;
     await this.#site.directories(directories, room.isPattern);
     if (room.isPattern) await this.#ofPattern();
     if (!room.isPattern) {
       const holds = [log, staging, committed, subscriptions];
       await this.#site.settings(settings, TOPIC_SETTINGS, holds, () => this.#settingsAnew());
     }
-    await this.#site.others(room.isPattern ? directories : [settings, ...directories]);
+    await this.#site.flow();
+    await this.#site.others(
+      room.isPattern ? [...directories, flow] : [settings, flow, ...directories],
+    );
   }
 
   /** Those of a pattern come and go with its subscriptions; filling/ goes before it is seen that there is one. */

@@ -115,6 +115,7 @@ describe.concurrent("--json", () => {
         ttl: "0",
         expired: "drop",
         "dedup-window": "5m",
+        paused: "no",
       },
     ]);
     const swept = { leases: 0, reclaimed: 0, dead: 0, expired: 0, strays: 0, keys: 0, dropped: 0 };

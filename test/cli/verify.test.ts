@@ -31,7 +31,7 @@ const findingsOf = ({ stdout }: Ended): Found[] =>
 
 /** A queue with three messages, a topic with a log and a subscription, and a directory outside. */
 const test = base.extend("made", async ({ cli }) => {
-  const spool = await openSpool({ dir: cli.spool });
+  const spool = await openSpool({ dir: cli.spool, tellsFlow: false });
   for (const body of ["one", "two", "three"]) await spool.queue("q").put(body);
   const logs = await spool.topic("logs");
   await logs.create({ ...DEFAULT_TOPIC_SETTINGS, retentionMs: Number.POSITIVE_INFINITY });
@@ -381,7 +381,7 @@ async function expectRepaired(cli: Cli, made: Made, one: Case): Promise<void> {
   const again = linesOf((await cli.run(["verify"])).stdout);
   const SET_ASIDE = /: was set aside; look at it and remove it$/;
   for (const line of again) expect(line).toMatch(one.after ?? SET_ASIDE);
-  const spool = await openSpool({ dir: cli.spool });
+  const spool = await openSpool({ dir: cli.spool, tellsFlow: false });
   const bodies: string[] = [];
   for (const name of ["q", "logs/a"]) {
     for await (const message of spool.queue(name).messages({ untilEmpty: true })) {

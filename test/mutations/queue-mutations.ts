@@ -23,14 +23,14 @@ const OWNERSHIP: readonly Mutation[] = [
   },
   {
     name: "claim: limit of attempts not looked at",
-    file: CLAIMER,
+    file: "queue/limit.ts",
     find: "const isSpent = maxAttempts > 0 && attempts >= maxAttempts;",
     replace: "const isSpent = maxAttempts < 0;",
     breaks: "A message whose attempts are used up is delivered again.",
   },
   {
     name: "claim: what came back from a crash not alone",
-    file: CLAIMER,
+    file: "queue/limit.ts",
     find: "const isSuspect = attempts !== restAttempts;",
     replace: "const isSuspect = attempts < 0 && restAttempts < 0;",
     breaks: "A poison message takes its neighbours along.",

@@ -43,7 +43,7 @@ class LaterClock extends DiskClock {
 
 /** The spool as it is for one who comes so much later by the disk's clock. */
 export const openLater = (dir: string, byMs = MUCH_LATER_MS): Promise<Spool> =>
-  openSpool({ dir, parts: { clock: new LaterClock(byMs) } });
+  openSpool({ dir, tellsFlow: false, parts: { clock: new LaterClock(byMs) } });
 
 export interface After {
   /** `queue: payload`, `queue dead: payload`, `topic log: payload` as often as it is there; sorted. */
@@ -55,7 +55,7 @@ export interface After {
 }
 
 export async function lookAfter(dir: string): Promise<After> {
-  const spool = await openSpool({ dir });
+  const spool = await openSpool({ dir, tellsFlow: false });
   await gc(spool);
   const wrongAtOnce = await wrongIn(spool);
   const found = [

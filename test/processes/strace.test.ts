@@ -69,7 +69,8 @@ class Ground {
 
   async make(): Promise<void> {
     const { before, leased, deaths = [] } = this.#act;
-    if (before !== undefined) await before(await openSpool({ dir: this.#template }));
+    if (before !== undefined)
+      await before(await openSpool({ dir: this.#template, tellsFlow: false }));
     if (leased !== undefined) {
       const args = ["take", "q", "-n", `${leased}`, "--lease", "1h"];
       const said = await this.#cli.ok(args, { env: { SPOOL_DIR: this.#template } });

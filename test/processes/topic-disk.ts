@@ -21,7 +21,7 @@ export async function makeTopic(
   subscriptions: readonly string[],
   settings: Partial<TopicSettings> = {},
 ): Promise<void> {
-  const spool = await openSpool({ dir: cli.spool });
+  const spool = await openSpool({ dir: cli.spool, tellsFlow: false });
   await (await spool.topic(topic)).create({ ...DEFAULT_TOPIC_SETTINGS, ...settings });
   for (const subscription of subscriptions) {
     const [of = "", name = ""] = subscription.split("/");

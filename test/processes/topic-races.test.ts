@@ -26,7 +26,7 @@ async function slow(cli: Cli, args: readonly string[], match: string, nth = 1): 
 
 /** As a program does that uses the library: it asks nobody. */
 async function unsubscribe(cli: Cli, name: string): Promise<void> {
-  const spool = await openSpool({ dir: cli.spool });
+  const spool = await openSpool({ dir: cli.spool, tellsFlow: false });
   await (await spool.topic("logs")).unsubscribe(name);
 }
 

@@ -53,7 +53,7 @@ async function useOf(cli: Cli): Promise<Use> {
 
 /** Takes everything from a subscription, as a consumer does. */
 async function drain(cli: Cli, subscription: string): Promise<Buffer[]> {
-  const spool = await openSpool({ dir: cli.spool });
+  const spool = await openSpool({ dir: cli.spool, tellsFlow: false });
   const bodies: Buffer[] = [];
   for await (const message of spool.queue(subscription).messages({ untilEmpty: true })) {
     bodies.push(await message.body());

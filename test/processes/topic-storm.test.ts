@@ -201,7 +201,7 @@ function collector(cli: Cli, told: Told): Role {
 
 /** The payloads in a subscription, each as often as it is delivered. */
 async function payloadsIn(cli: Cli, subscription: string): Promise<string[]> {
-  const spool = await openSpool({ dir: cli.spool });
+  const spool = await openSpool({ dir: cli.spool, tellsFlow: false });
   const payloads: string[] = [];
   for await (const message of spool.queue(subscription).messages({ untilEmpty: true })) {
     payloads.push((await message.body()).toString());

@@ -38,6 +38,7 @@ const anySettings: fc.Arbitrary<QueueSettings> = fc
     ttlMs: fc.nat({ max: 1e10 }),
     expired: fc.constantFrom("drop" as const, "dead" as const),
     dedupWindowMs: ms,
+    isPaused: fc.boolean(),
     filter: fc.constantFrom("", "level=error,app^=web"),
   })
   .map((chosen) => ({ ...chosen, backoffCapMs: chosen.backoffBaseMs + chosen.backoffCapMs }));

@@ -270,7 +270,7 @@ describe("bad bytes", () => {
   test("in topic.json: said, with its path; verify goes on", async ({ dir, root, logs }) => {
     fs.writeFileSync(`${root}/topic.json`, '{"retention":"soon"}');
     const { openSpool } = await import("../../src/spool.ts");
-    const fresh = await (await openSpool({ dir })).topic("logs");
+    const fresh = await (await openSpool({ dir, tellsFlow: false })).topic("logs");
     await expect(fresh.publish("x")).rejects.toMatchObject({
       code: "BAD_SETTINGS",
       message: expect.stringContaining("topic.json: retention: not a duration") as string,

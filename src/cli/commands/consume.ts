@@ -7,6 +7,7 @@ import type { Context, GlobalOptions } from "../context.ts";
 import { Emitter } from "../emitter.ts";
 import { command, examples, parseDuration, parseQueue, queueArgument } from "../options.ts";
 import { keepHeapSmall } from "../small-heap.ts";
+import { paused } from "../paused.ts";
 import { onSignals } from "../signals.ts";
 
 interface Options extends GlobalOptions {
@@ -40,7 +41,7 @@ async function consume(context: Context, name: string, options: Options): Promis
   const spool = await context.open(options, { blocking: false });
   keepHeapSmall();
   const queue = spool.queue(name);
-  await queue.settings();
+  if ((await queue.settings()).isPaused) context.say(paused(name).message);
   const stop = new AbortController();
   const restore = onSignals(stop);
   const consumer = queue.consumer("beating", {

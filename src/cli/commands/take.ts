@@ -8,6 +8,7 @@ import type { Consumer } from "../../queue/consumer.ts";
 import { Slot } from "../../queue/slot.ts";
 import type { Message } from "../../queue/message.ts";
 import type { Queue } from "../../queue/queue.ts";
+import { paused } from "../paused.ts";
 import { PipeClosed, STDOUT } from "../context.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { messageJson } from "../message-json.ts";
@@ -62,10 +63,11 @@ async function take(context: Context, name: string, options: Options): Promise<v
     options.lease === undefined
       ? await takeNow(context, queue, consumer, options)
       : await claimOnly(context, queue, consumer, options);
-  if (taken === 0) throw nothing(queue, options);
+  if (taken === 0) throw await nothing(queue, options);
 }
 
-function nothing(queue: Queue, { wait }: Options): SpoolError {
+async function nothing(queue: Queue, { wait }: Options): Promise<SpoolError> {
+  if ((await queue.settings()).isPaused) return paused(queue.name);
   const why = wait === undefined ? "is empty" : "stayed empty";
   return new SpoolError("EMPTY", `queue ${queue.name} ${why}`);
 }

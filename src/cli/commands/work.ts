@@ -16,6 +16,7 @@ import {
   queueArgument,
 } from "../options.ts";
 import type { Outcome } from "../command.ts";
+import { paused } from "../paused.ts";
 import { CommandRunner, NoPayload } from "../run-command.ts";
 import { onSignals } from "../signals.ts";
 import { PYTHON } from "../spawner-script.ts";
@@ -119,6 +120,9 @@ class CommandWorker {
     const { jobs = 1, untilEmpty = false, once = false, lease } = this.#options;
     // What else stops us is no signal: the first one after that is not the second.
     const told = new AbortController();
+    if ((await this.#queue.settings()).isPaused) {
+      this.#context.say(paused(this.#queue.name).message);
+    }
     const restore = onSignals(told, () => this.#runner.kill());
     try {
       const handled = await this.#queue.work((message) => this.#handle(message), {
@@ -132,6 +136,8 @@ class CommandWorker {
       });
       if (this.#failure !== undefined) throw this.#failure;
       if (once && untilEmpty && handled === 0) {
+        const { isPaused } = await this.#queue.settings();
+        if (isPaused) throw paused(this.#queue.name);
         throw new SpoolError("EMPTY", `queue ${this.#queue.name} is empty`);
       }
     } finally {
