@@ -106,10 +106,7 @@ describe("thresholds", () => {
     expect(perfdata.get("q.consumers")).toMatchObject({ value: 0, crit: "1:" });
   });
 
-  test("a consumer that was killed is none, although its lease is there", async ({
-    cli,
-    check,
-  }) => {
+  test("a consumer that was killed is none, although its lease is there", async ({ cli }) => {
     await cli.sh("seq 3 | spool put q");
     await cli.sh("seq 3 | spool put q --lines");
     const worker = cli.start(["work", "q", "--", "sleep", "60"]);

@@ -241,6 +241,8 @@ describe.concurrent("help", () => {
     "dlq",
     "purge",
     "move",
+    "check",
+    "metrics",
     "verify",
     "gc",
     "doctor",

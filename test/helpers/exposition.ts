@@ -59,7 +59,7 @@ export function readExposition(text: string): Scrape {
     const [, metric, pairs, , , number] = SAMPLE.exec(line) ?? [];
     if (metric === undefined || metric !== current || help !== undefined) throw new Error(line);
     const labels = labelsOf(pairs!);
-    const identity = `${metric} ${JSON.stringify(Object.entries(labels).toSorted())}`;
+    const identity = `${metric} ${pairs!.split(",").toSorted().join(",")}`;
     if (seen.has(identity)) throw new Error(`twice: ${line}`);
     seen.add(identity);
     const value = Number(number);
@@ -75,7 +75,7 @@ export function readExposition(text: string): Scrape {
 function labelsOf(pairs: string): Record<string, string> {
   const labels: Record<string, string> = {};
   for (const [, label, text] of pairs.matchAll(new RegExp(LABEL, "g"))) {
-    if (label! in labels || label!.startsWith("__")) throw new Error(`label ${label}`);
+    if (Object.hasOwn(labels, label!) || label!.startsWith("__")) throw new Error(`label ${label}`);
     labels[label!] = text!.replaceAll(/\\(.)/g, (_, one: string) => (one === "n" ? "\n" : one));
   }
   return labels;

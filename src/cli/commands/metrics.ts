@@ -1,5 +1,5 @@
 /** spool metrics — print figures for Prometheus. */
-import { basename, dirname, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 
 import type { Verb } from "../verb.ts";
 
@@ -86,7 +86,7 @@ export default function metricsCommand(context: Context): Verb {
 }
 
 function parseTextfile(text: string): string {
-  if (basename(text).endsWith(".prom")) return text;
+  if (text.endsWith(".prom")) return text;
   throw new SpoolError(
     "BAD_VALUE",
     `--textfile ${JSON.stringify(text)}: it does not end in .prom`,
