@@ -23,6 +23,7 @@ const EXCEPTIONS: readonly string[] = [
   "cli > disk/stdio.ts",
   "cli > disk/payload-file.ts",
   "cli > disk/probe.ts",
+  "cli > disk/text-file.ts",
   // It loads the rest.
   "cli/entry.ts > node:fs",
 ];

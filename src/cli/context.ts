@@ -4,6 +4,8 @@ import { SpoolError } from "../errors.ts";
 import { openSpool } from "../spool.ts";
 import type { Spool } from "../spool.ts";
 
+declare const SPOOL_VERSION: string;
+
 export type Output = "human" | "json" | "plain";
 
 /** The options that every command takes. */
@@ -24,6 +26,8 @@ export class Context {
   readonly env: NodeJS.ProcessEnv;
   /** What the process ends with where nothing failed. */
   exitCode = 0;
+
+  readonly version = typeof SPOOL_VERSION === "string" ? SPOOL_VERSION : "0.0.0-source";
 
   /** Which of stdin (0) and stdout (1) were closed when we were started: the launcher says so. */
   readonly #closed: string;

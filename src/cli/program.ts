@@ -5,10 +5,7 @@ import { EXIT_CODES, SpoolError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { fail } from "./fail.ts";
 import type { Verbs } from "./main.ts";
-
-declare const SPOOL_VERSION: string;
-
-const version = typeof SPOOL_VERSION === "string" ? SPOOL_VERSION : "0.0.0-source";
+import type { Verb } from "./verb.ts";
 
 const FRONT = `A durable message queue that is nothing but a directory: no server, no daemon.
 
@@ -31,32 +28,41 @@ export async function run(
 ): Promise<number> {
   const program = new Command("spool")
     .usage("VERB [options] [arguments]")
-    .version(`dirspool ${version}`, "-V, --version", "print the version")
+    .version(`dirspool ${context.version}`, "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .configureHelp({ sortSubcommands: false });
   program.exitOverride();
   const asked = words[0] === "help" && words[1] !== undefined ? [words[1], "--help"] : [...words];
   const [verb = ""] = asked;
   const entry = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined;
+  let made: Verb | undefined;
   try {
     if (entry === undefined) return await withoutVerb(context, verb, verbs);
     const { default: create } = await entry[1]();
-    const command = create(context).toCommand({ Command, Option, Argument });
+    made = create(context);
+    const isSilent = made.refusal !== undefined;
+    const command = made.toCommand({ Command, Option, Argument });
     command.helpOption("-h, --help", "print help");
     program.addCommand(command);
     for (const one of [program, command, ...command.commands]) {
       one
         .exitOverride()
-        .showHelpAfterError(HINT)
+        .showHelpAfterError(isSilent ? false : HINT)
         .configureOutput({
-          outputError: (text, write) => write(text.replace(/^error: (.*)/, "spool: $1  [USAGE]")),
+          outputError: (text, write) =>
+            isSilent || write(text.replace(/^error: (.*)/, "spool: $1  [USAGE]")),
         });
     }
     await program.parseAsync(asked, { from: "user" });
     return context.exitCode;
   } catch (error) {
-    // Help and version are not failures; commander has said the others already.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_CODES.USAGE;
+    if (error instanceof CommanderError) {
+      // Help and version are not failures; commander has said the others already.
+      if (error.exitCode === 0) return 0;
+      if (made?.refusal === undefined) return EXIT_CODES.USAGE;
+      await made.refusal(error.message.replace(/^error: /, ""));
+      return context.exitCode;
+    }
     return fail(context, error);
   }
 }
@@ -65,7 +71,7 @@ const HINT = "(add --help for what there is)";
 
 async function withoutVerb(context: Context, verb: string, verbs: Verbs): Promise<number> {
   if (verb === "-V" || verb === "--version") {
-    await context.write(`dirspool ${version}\n`);
+    await context.write(`dirspool ${context.version}\n`);
     return 0;
   }
   const width = Math.max(...Object.keys(verbs).map((name) => name.length));

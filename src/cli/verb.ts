@@ -47,6 +47,7 @@ export class Verb {
   #description: string;
   #after = "";
   #action: Action | undefined;
+  #refusal: ((why: string) => Promise<void>) | undefined;
   readonly #arguments: Word[] = [];
   readonly #options: OptionWord[] = [];
 
@@ -87,6 +88,16 @@ export class Verb {
   action(act: Action): this {
     this.#action = act;
     return this;
+  }
+
+  /** For a verb that says by itself, and where it says everything, that a command line does not parse. */
+  refuse(answer: (why: string) => Promise<void>): this {
+    this.#refusal = answer;
+    return this;
+  }
+
+  get refusal(): ((why: string) => Promise<void>) | undefined {
+    return this.#refusal;
   }
 
   /** All options, as they are written. */

@@ -42,6 +42,8 @@ export interface DiskSpace {
   readonly type: number;
   readonly totalBytes: number;
   readonly freeBytes: number;
+  /** 0 where the file system makes inodes as it needs them; `freeInodes` says nothing then. */
+  readonly totalInodes: number;
   readonly freeInodes: number;
 }
 

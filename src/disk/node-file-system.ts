@@ -140,8 +140,9 @@ export class NodeFileSystem implements FileSystem {
   }
 
   space(path: string): DiskSpace {
-    const { type, bsize, blocks, bavail, ffree } = fs.statfsSync(path);
-    return { type, totalBytes: blocks * bsize, freeBytes: bavail * bsize, freeInodes: ffree };
+    const { type, bsize, blocks, bavail, files, ffree } = fs.statfsSync(path);
+    const [totalBytes, freeBytes] = [blocks * bsize, bavail * bsize];
+    return { type, totalBytes, freeBytes, totalInodes: files, freeInodes: ffree };
   }
 }
 

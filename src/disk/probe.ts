@@ -78,7 +78,7 @@ async function touchFile(fs: FileSystem, path: string): Promise<void> {
 }
 
 async function* checkSpace(fs: FileSystem, scratch: string): AsyncGenerator<Check> {
-  const { type, totalBytes, freeBytes, freeInodes } = await fs.space(scratch);
+  const { type, totalBytes, freeBytes, totalInodes, freeInodes } = await fs.space(scratch);
   const kind = kindOf(type);
   yield {
     name: "file system",
@@ -93,8 +93,7 @@ async function* checkSpace(fs: FileSystem, scratch: string): AsyncGenerator<Chec
     verdict: percent < 5 ? "warn" : "ok",
     detail: `${Math.round(freeBytes / 1024 ** 2)} MiB (${percent} %)`,
   };
-  // Some file systems make inodes as they need them, and say 0.
-  const hasInodes = freeInodes === 0 || freeInodes > 10_000;
+  const hasInodes = totalInodes === 0 || freeInodes > 10_000;
   yield { name: "free inodes", verdict: hasInodes ? "ok" : "warn", detail: String(freeInodes) };
 }
 

@@ -10,11 +10,16 @@
  * asks for them one by one, those first that matter. Reads, and changes nothing in the spool.
  */
 import { Breath } from "../clock.ts";
-import { isErrno, SpoolError } from "../errors.ts";
+import { fromErrno, isErrno, SpoolError } from "../errors.ts";
 import type { Inventory } from "../queue/inventory.ts";
 import type { Spool } from "../spool.ts";
 import { checkThere, countQueue } from "./queue-stats.ts";
 import type { QueueStats } from "./queue-stats.ts";
+
+/** One queue or subscription: its figures, or why there are none. */
+export type Look =
+  | { readonly name: string; readonly stats: QueueStats }
+  | { readonly name: string; readonly error: SpoolError };
 
 export class StatsReader {
   readonly #spool: Spool;
@@ -35,20 +40,42 @@ export class StatsReader {
 
   /** All queues, then all subscriptions, each sorted by name. */
   async all(): Promise<QueueStats[]> {
-    const names = [...(await this.#spool.queueNames()), ...(await this.#spool.subscriptionNames())];
     const stats: QueueStats[] = [];
-    for (const name of names) {
-      try {
-        stats.push(await this.#look(name));
-      } catch (error) {
-        // Removed since it was listed.
-        if (!(error instanceof SpoolError) || error.code !== "NO_QUEUE") throw error;
-      }
+    for await (const look of this.each()) {
+      if ("error" in look) throw look.error;
+      stats.push(look.stats);
     }
+    return stats;
+  }
+
+  /**
+   * The same one by one; of a queue that cannot be looked at, why: the others are looked at all the same.
+   *
+   * @param named  only these, in this order; one of them that is not there is an error, too.
+   */
+  async *each(named?: readonly string[]): AsyncGenerator<Look> {
+    const names = named ?? [
+      ...(await this.#spool.queueNames()),
+      ...(await this.#spool.subscriptionNames()),
+    ];
+    for (const name of names) {
+      let look: Look;
+      try {
+        const stats = named === undefined ? await this.#look(name) : await this.of(name);
+        look = { name, stats };
+      } catch (thrown) {
+        const error = fromErrno(thrown);
+        if (!(error instanceof SpoolError)) throw error;
+        // Removed since it was listed.
+        if (named === undefined && error.code === "NO_QUEUE") continue;
+        look = { name, error };
+      }
+      yield look;
+    }
+    if (named !== undefined) return;
     const there = new Set(names);
     for (const name of this.#seen.keys()) if (!there.has(name)) this.#seen.delete(name);
     this.#hasSeenAll = true;
-    return stats;
   }
 
   async #look(name: string): Promise<QueueStats> {

@@ -245,6 +245,8 @@ describe.concurrent("help", () => {
     "resume",
     "purge",
     "move",
+    "check",
+    "metrics",
     "verify",
     "gc",
     "doctor",

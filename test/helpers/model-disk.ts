@@ -215,7 +215,8 @@ export class MemoryDisk implements FileSystem {
   }
 
   space(): DiskSpace {
-    return { type: this.#type, totalBytes: 2 ** 40, freeBytes: 2 ** 39, freeInodes: 2 ** 20 };
+    const inodes = { totalInodes: 2 ** 21, freeInodes: 2 ** 20 };
+    return { type: this.#type, totalBytes: 2 ** 40, freeBytes: 2 ** 39, ...inodes };
   }
 }
 

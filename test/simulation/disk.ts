@@ -317,7 +317,8 @@ export class SimulatedDisk {
   }
 
   space(): DiskSpace {
-    return { type: this.#type, totalBytes: 2 ** 40, freeBytes: 2 ** 39, freeInodes: 2 ** 20 };
+    const inodes = { totalInodes: 2 ** 21, freeInodes: 2 ** 20 };
+    return { type: this.#type, totalBytes: 2 ** 40, freeBytes: 2 ** 39, ...inodes };
   }
 
   /** fsync(2): what the model says becomes durable. */

@@ -258,3 +258,26 @@ describe("a reader", () => {
     expect((await reader.of("a")).ready).toBe(2);
   });
 });
+
+test("a queue that cannot be looked at hides no other, and one that was not named may be missing", async ({
+  process,
+}) => {
+  const { spool, reader } = await process();
+  for (const name of ["a", "b", "c"]) await spool.queue(name).put("x");
+  fs.rmSync(spool.queue("b").room.layout.ready, { recursive: true });
+  const seen: string[] = [];
+  for await (const look of reader.each()) {
+    seen.push(
+      "error" in look ? `${look.name} ${look.error.code}` : `${look.name} ${look.stats.ready}`,
+    );
+    // It was listed.
+    if (look.name === "b") await spool.queue("c").remove();
+  }
+  expect(seen).toEqual(["a 1", "b IO"]);
+  const named: string[] = [];
+  for await (const look of reader.each(["c", "a"])) {
+    named.push("error" in look ? `${look.name} ${look.error.code}` : look.name);
+  }
+  expect(named).toEqual(["c NO_QUEUE", "a"]);
+  await expect(reader.all()).rejects.toMatchObject({ code: "IO" });
+});

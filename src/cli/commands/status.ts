@@ -2,13 +2,13 @@
 import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
-import { isPattern } from "../../names.ts";
 import type { Spool } from "../../spool.ts";
 import type { QueueStats } from "../../stats/queue-stats.ts";
 import { StatsReader } from "../../stats/stats-reader.ts";
 import { parseDurationMs } from "../../units.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { formatAge, formatSize, plain, table } from "../format.ts";
+import { queuesNamed } from "../named-queues.ts";
 import { command, examples, parseQueueOrTopic } from "../options.ts";
 import { onSignals } from "../signals.ts";
 
@@ -87,23 +87,8 @@ async function collect(
 ): Promise<QueueStats[]> {
   if (names.length === 0) return reader.all();
   const stats: QueueStats[] = [];
-  for (const name of await wanted(spool, names)) stats.push(await reader.of(name));
+  for (const name of await queuesNamed(spool, names)) stats.push(await reader.of(name));
   return stats;
-}
-
-/** The queues and subscriptions that were named: a topic stands for all that hear it. */
-async function wanted(spool: Spool, names: readonly string[]): Promise<string[]> {
-  const topics = new Set([...(await spool.topicNames()), ...(await spool.patternNames())]);
-  const queues = new Set(await spool.queueNames());
-  const all: string[] = [];
-  for (const name of names) {
-    if (!topics.has(name) && isPattern(name) && !name.includes("/")) {
-      throw new SpoolError("NO_TOPIC", `nobody has subscribed to ${name}`);
-    }
-    if (queues.has(name) || !topics.has(name)) all.push(name);
-    if (topics.has(name)) all.push(...(await (await spool.topic(name)).subscriptions()));
-  }
-  return [...new Set(all)];
 }
 
 function render(
