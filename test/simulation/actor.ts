@@ -13,8 +13,13 @@ import type { Chance } from "./disk.ts";
 import type { Handing, History, Hold, How, Sent, Settling } from "./history.ts";
 import type { Machine } from "./machine.ts";
 
-// Loaded now: a simulated process has no time for a real disk.
-await Promise.all([import("../../src/topic/index.ts"), import("proper-lockfile")]);
+// Loaded now, all that is loaded late: a simulated process has no time for a real disk.
+await Promise.all([
+  import("../../src/topic/index.ts"),
+  import("../../src/queue/verify.ts"),
+  import("proper-lockfile"),
+  import("chokidar"),
+]);
 
 /** A host of the simulation. It boots anew after each power cut. */
 export interface Host {
