@@ -163,6 +163,28 @@ describe("who has slept past its lease, on a shared disk", () => {
   });
 });
 
+test("whoever buries on a shared disk, and whose reason another one replaces before its lost reply is looked for", async ({
+  dir,
+  queue,
+}) => {
+  await queue.create();
+  await queue.put("x");
+  const burier = await queueOf(
+    dir,
+    (name, path, to) => {
+      if (name !== "rename" || !to.endsWith(".reason")) return;
+      renameSync(path, to);
+      // A reaper that looked at the same letter before its lease ended.
+      writeFileSync(`${path}.other`, '{"reason":"gave up","atMs":1}');
+      renameSync(`${path}.other`, to);
+    },
+    { type: NFS },
+  );
+  const { message } = await claimOne(burier);
+  await message.reject({ reason: "bad" });
+  expect(await statsOf(queue)).toMatchObject({ dead: 1, inFlight: 0 });
+});
+
 describe("who splits on a shared disk", () => {
   test("and its link's reply gets lost: it has what it wanted", async ({ dir, queue }) => {
     await queue.create();
