@@ -18,6 +18,8 @@ export interface Variant {
   readonly tickMs: number | undefined;
   readonly jobs: readonly Job[];
   readonly dangers: Partial<Dangers>;
+  /** The disk is a shared one, in any case. */
+  readonly isShared: boolean;
   readonly settings: Partial<QueueSettings>;
   /** Undefined: for longer than any run. */
   readonly dedupWindowMs: number | undefined;
@@ -34,6 +36,7 @@ const PLAIN: Variant = {
   tickMs: undefined,
   jobs: JOBS,
   dangers: {},
+  isShared: false,
   settings: {},
   dedupWindowMs: undefined,
   hostSkewMs: 0,
@@ -50,7 +53,11 @@ const TWO_MINUTES_MS = 120_000;
 const PLAIN_SEEDS = new Set([0, 2, 3, 6, 9, 10, 12, 13, 14]);
 
 /** The same: of those whose consumers may have many messages in hand. */
-const MANY_SEEDS = new Set([4, 5, 8, 11]);
+const MANY_SEEDS = new Set([4, 5, 7, 8, 11]);
+
+/** Those on a network that loses many replies: with one of a hundred lost, hardly a run met any. */
+const LOSSY_SEEDS = new Set([1, 7]);
+const LOST_REPLIES = [0.03, 0.1, 0.3];
 
 export function variantOf(seed: number): Variant {
   if (PLAIN_SEEDS.has(seed % 16)) return PLAIN;
@@ -68,11 +75,18 @@ export function variantOf(seed: number): Variant {
   // A jump before a lease was made explains nothing.
   const jump = isPeaceful && !isWindowed ? { jump: pick([0, 0.0007]) } : {};
   const swift = { swap: pick([0.3, 0.7]), callMs: pick([0.02, 0.3]) };
+  const isShared = LOSSY_SEEDS.has(seed % 16);
   return {
     pace: isPeaceful ? swift : undefined,
     tickMs: isPeaceful ? pick([1, 4]) : undefined,
     jobs,
-    dangers: { ...peace, ...jump, ...(isWindowed ? { jump: 0 } : {}) },
+    dangers: {
+      ...peace,
+      ...jump,
+      ...(isWindowed ? { jump: 0 } : {}),
+      ...(isShared ? { lostReply: LOST_REPLIES[Math.floor(seed / 16) % 3]! } : {}),
+    },
+    isShared,
     settings: { maxAttempts: pick([0, 1, 1, 3]), leaseMs: pick([2000, 5000, 30_000]) },
     dedupWindowMs: isWindowed ? TWO_MINUTES_MS : undefined,
     hostSkewMs: pick([0, -3600_000, 3600_000]),
