@@ -1,6 +1,6 @@
 /**
  * Goal: nothing is lost, whatever dies when, on disks that keep less than one hopes. Method: the engine on a
- * simulated machine (run.ts), many times; seeds that once found something; and that the same seed
+ * simulated machine (run.ts), many times; seeds that found something; and that the same seed
  * does the same. For longer: `npm run fuzz -- --minutes 60`.
  */
 import { execFile } from "node:child_process";
@@ -33,11 +33,12 @@ test("a while of random runs", async () => {
   expect(told).toMatch(/^ok: \d+ runs, \d+ crashes, \d+ power cuts/);
 });
 
-/** Each found something once; what, is in docs/guarantees.md. */
-const SEEDS = [
-  2, 13, 32, 34, 78, 150, 198, 275, 286, 290, 10_154, 10_236, 803_438, 1_000_185, 1_001_087,
-  30_005_724, 50_004_690, 420_694_793,
-];
+/**
+ * Each found something at the commit that added it. A seed does the same only as long as jobs and dangers draw
+ * the same chances, so these pin nothing for long: what pins each defect is the test that
+ * docs/guarantees.md names.
+ */
+const SEEDS = [11_591, 12_897, 16_359, 209_297];
 
 test.each(SEEDS)("seed %i", async (seed) => {
   expect(await fuzz("--runs", "1", "--seed", String(seed))).toMatch(/^ok: 1 runs/);

@@ -1,7 +1,6 @@
 /**
- * Variants of a run: what it does besides, or otherwise. They came later than the first seeds that found
- * something; those must go on doing the same, so a run is one of these by its seed alone (none
- * of those seeds is), and what it draws for that comes from a stream of its own.
+ * Variants of a run: what it does besides, or otherwise. A run is one of these by its seed alone, and what it
+ * draws for that comes from a stream of its own: so adding one leaves the runs of all other seeds as they were.
  */
 import type { QueueSettings } from "../../src/queue/settings.ts";
 import { chance } from "../helpers/model-chance.ts";
@@ -49,7 +48,7 @@ const PEACE: Partial<Dangers> = { powerCut: 0, jump: 0, lostReply: 0 };
 
 const TWO_MINUTES_MS = 120_000;
 
-/** Modulo 16: those of the first seeds (simulation.test.ts). */
+/** Modulo 16: those that are no variant. */
 const PLAIN_SEEDS = new Set([0, 2, 3, 6, 9, 10, 12, 13, 14]);
 
 /** The same: of those whose consumers may have many messages in hand. */
