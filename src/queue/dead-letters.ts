@@ -11,6 +11,7 @@
 import { dirname } from "node:path";
 
 import { ignore, readFile } from "../disk/durable.ts";
+import { isErrno } from "../errors.ts";
 import { formatSlice, LAST_MS } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { REASON_SUFFIX } from "./layout.ts";
@@ -43,12 +44,25 @@ export async function bury(
   if (!(await ignore(() => fs.lstat(from), "ENOENT"))) return false;
   const atMs = await room.now();
   await needDirectory(room, room.layout.dead, () => {});
-  await room.replace(`${path}${REASON_SUFFIX}`, `${JSON.stringify({ ...reason, atMs })}\n`);
+  await writeReason(room, `${path}${REASON_SUFFIX}`, { ...reason, atMs });
   if (await ignore(() => fs.rename(from, path), "ENOENT")) return true;
   // Somebody was faster; or, on a shared disk, it worked and the reply was lost. Not so where a
   // reaper took the lease away, and buried the same letter.
   const isBuried = disk.kind.shared && (await ignore(() => fs.lstat(path), "ENOENT"));
   return isBuried && (await ignore(() => fs.lstat(dirname(from)), "ENOENT"));
+}
+
+/**
+ * On a shared disk the reply of its rename may be lost, and another one who buries the same letter may have
+ * put his over it since: one is as good as the other.
+ */
+async function writeReason(room: Room, path: string, reason: DeathReason): Promise<void> {
+  try {
+    await room.replace(path, `${JSON.stringify(reason)}\n`);
+  } catch (error) {
+    if (!room.disk.kind.shared || !isErrno(error, "ENOENT")) throw error;
+    if (!(await ignore(() => room.fs.lstat(path), "ENOENT"))) throw error;
+  }
 }
 
 export function isReason(said: unknown): said is DeathReason {

@@ -8,6 +8,7 @@ import { NodeFileSystem } from "../../src/disk/node-file-system.ts";
 /** Magic numbers: the engine takes the disk for one of these. */
 export const EXT4 = 0xef53;
 export const NFS = 0x6969;
+export const ZFS = 0x2fc12fc1;
 
 /** Told of each call before it is done; what it returns, but undefined, is the call's result. */
 export type Hook = (name: keyof FileSystem, path: string, to: string) => unknown;

@@ -155,7 +155,7 @@ export const FAN_OUTS: readonly Mutation[] = [
     find: "this.#room.disk.kind.oneSync ? [] : await this.#audience.members()",
     replace: "this.#room.disk.kind.oneSync ? [] : (await this.#audience.members()).slice(0, 0)",
     breaks: "After a power cut a publish that was recovered is in some subscriptions only.",
-    catchers: ["test/simulation/half-made.test.ts"],
+    catchers: ["test/simulation/every-cut.test.ts"],
   },
   {
     name: "recover: the commit is not synced before it is finished, careful disk",
@@ -163,7 +163,7 @@ export const FAN_OUTS: readonly Mutation[] = [
     find: "    await this.#fanOut.secure(links);\n",
     replace: "",
     breaks: "A power cut takes the commit back, and one of its links is visible.",
-    catchers: ["test/simulation/simulation.test.ts"],
+    catchers: ["test/simulation/every-cut.test.ts"],
   },
   {
     name: "recover: finishes what is not committed",

@@ -212,12 +212,12 @@ const SWEEPS: readonly Mutation[] = [
     name: "dead letter: reason after the letter",
     file: "queue/dead-letters.ts",
     find: [
-      "  await room.replace(`${path}${REASON_SUFFIX}`, `${JSON.stringify({ ...reason, atMs })}\\n`);",
+      "  await writeReason(room, `${path}${REASON_SUFFIX}`, { ...reason, atMs });",
       '  if (await ignore(() => fs.rename(from, path), "ENOENT")) return true;',
     ],
     replace: [
       '  if (await ignore(() => fs.rename(from, path), "ENOENT")) {',
-      "    await room.replace(`${path}${REASON_SUFFIX}`, `${JSON.stringify({ ...reason, atMs })}\\n`);",
+      "    await writeReason(room, `${path}${REASON_SUFFIX}`, { ...reason, atMs });",
       "    return true;",
       "  }",
     ],

@@ -101,7 +101,8 @@ export const SYNCS: readonly Mutation[] = [
     find: "    if (!disk.kind.ordered) await syncNames(disk, dirname(from));\n",
     replace: "",
     breaks: "A power cut leaves the copy, and the original where it was claimed.",
-    catchers: ["test/simulation/simulation.test.ts"],
+    catchers: ["test/simulation/every-cut.test.ts"],
+    survives: "What is split makes its claim safe before; the copy's own sync is a second one.",
   },
   {
     name: "put: fails where its message is done already, careful disk",
@@ -109,7 +110,7 @@ export const SYNCS: readonly Mutation[] = [
     find: 'await ignore(() => syncDirectory(disk.fs, dirname(path)), "ENOENT")',
     replace: "await syncDirectory(disk.fs, dirname(path))",
     breaks: "A put says that it failed, and its message was delivered.",
-    catchers: ["test/simulation/simulation.test.ts"],
+    catchers: ["test/queue/races.test.ts"],
   },
   {
     name: "copy: no sync",

@@ -10,6 +10,7 @@ import {
   readdirSync,
   renameSync,
   rmdirSync,
+  rmSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -29,7 +30,7 @@ import { openSpool } from "../../src/spool.ts";
 import type { OpenOptions } from "../../src/spool.ts";
 import { statsOf } from "../../src/stats/queue-stats.ts";
 import { test } from "../helpers/fixtures.ts";
-import { AheadClock, EXT4, fullAtClose, hooked, NFS } from "../helpers/hooked.ts";
+import { AheadClock, EXT4, fullAtClose, hooked, NFS, ZFS } from "../helpers/hooked.ts";
 import type { Hook } from "../helpers/hooked.ts";
 import { bytesOf, textOf } from "../helpers/model-jobs.ts";
 
@@ -161,6 +162,65 @@ describe("who has slept past its lease, on a shared disk", () => {
     // It is due now, give or take a tick of the clocks.
     await expect.poll(() => drain(queue), { timeout: 10_000 }).toEqual(["x"]);
   });
+});
+
+test("a put whose message is done, and its bucket removed, before that is safe: it succeeds", async ({
+  dir,
+  queue,
+}) => {
+  await queue.create();
+  let isDone = false;
+  const { ready } = queue.room.layout;
+  const putter = await queueOf(
+    dir,
+    (name, path) => {
+      if (name !== "open" || dirname(path) !== ready || readdirSync(path).length === 0) return;
+      for (const slice of readdirSync(path)) unlinkSync(`${path}/${slice}`);
+      rmdirSync(path);
+      isDone = true;
+    },
+    { type: ZFS },
+  );
+  await putter.put("x");
+  expect(isDone).toBe(true);
+});
+
+test("who lists the queues while one of them is removed: passes over it", async ({
+  dir,
+  queue,
+}) => {
+  await queue.create();
+  for (const last of ["queue.json", "jobs"]) {
+    const fs = hooked(EXT4, (name, path) => {
+      if (name !== "lstat" || basename(path) !== last) return;
+      rmSync(queue.room.layout.root, { recursive: true });
+    });
+    expect(await (await openSpool({ dir, parts: { fs } })).queueNames()).toEqual([]);
+    queue.room.forgetSettings();
+    await queue.create();
+  }
+});
+
+test("whoever buries on a shared disk, and whose reason another one replaces before its lost reply is looked for", async ({
+  dir,
+  queue,
+}) => {
+  await queue.create();
+  await queue.put("x");
+  const burier = await queueOf(
+    dir,
+    (name, path, to) => {
+      if (name !== "rename" || !to.endsWith(".reason")) return;
+      renameSync(path, to);
+      // A reaper that looked at the same letter before its lease ended.
+      writeFileSync(`${path}.other`, '{"reason":"gave up","atMs":1}');
+      renameSync(`${path}.other`, to);
+    },
+    { type: NFS },
+  );
+  const { message } = await claimOne(burier);
+  await message.reject({ reason: "bad" });
+  expect(await statsOf(queue)).toMatchObject({ dead: 1, inFlight: 0 });
 });
 
 describe("who splits on a shared disk", () => {

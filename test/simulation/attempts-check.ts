@@ -69,5 +69,12 @@ function mustRaise(history: History, one: Handing, later: Delivery): boolean {
   const isNacked = one.settlings.some(({ how, result }) => how === "nack" && result === "ok");
   const isGivenBack = one.settlings.some(({ how }) => how === "give back" || how === "reject");
   // In hand: what becomes of it now, if it is not given back, is an attempt.
-  return isNacked || (!isGivenBack && isHeldAt(history, one.hold, one));
+  return isNacked || (!isGivenBack && isFront(history, one) && isHeldAt(history, one.hold, one));
+}
+
+/** Of many in hand the first that was not settled is known to be; others may wait behind it. */
+function isFront({ handings }: History, { hold, at }: Handing): boolean {
+  if (!hold.isMany) return true;
+  const before = handings.filter((other) => other.hold === hold && other.at < at);
+  return before.every(({ settlings }) => settlings.some(({ result }) => result === "ok"));
 }

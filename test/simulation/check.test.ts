@@ -93,6 +93,24 @@ test("by one receipt a message is settled once, or again after a power cut", () 
   expect(() => story.check()).toThrow(/settled it 3 times/);
 });
 
+test("where replies are lost, two nacks by one receipt at once may both be told that they worked", () => {
+  const tell = (story: Story): void => {
+    story.send(QUEUE, "a");
+    const handing = story.hand(QUEUE, "a");
+    const began = story.history.step();
+    for (const how of ["nack", "nack"] as const) {
+      handing.settlings.push({ how, began: began + 0.5, ended: began + 2, result: "ok" });
+    }
+    for (let step = 0; step < 2; step++) story.history.step();
+    story.keep(QUEUE, "a");
+  };
+  const story = new Story();
+  story.history.isReplyLost = true;
+  tell(story);
+  story.check();
+  wrong(tell, /settled it 2 times/);
+});
+
 test("a power cut may undo a redrive, and leave the reason removed", () => {
   const story = new Story();
   const { history } = story;

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 
 import { QUEUE, SPARE, TOPIC } from "./history.ts";
-import type { Handing, History, Sent, Subscription } from "./history.ts";
+import type { Handing, History, Sent, Settling, Subscription } from "./history.ts";
 import { checkAttempts } from "./attempts-check.ts";
 import type { Delivery } from "./attempts-check.ts";
 import { batchOf, checkKeys, firstsOf } from "./keys-check.ts";
@@ -118,7 +118,10 @@ class Checker {
       const settled = one.settlings.filter(({ result }) => result === "ok");
       // A power cut takes a settling back; then it may be done again.
       const isAgain = settled.some(
-        ({ began }, index) => index > 0 && !this.#wasCut(settled[index - 1]!.began, began),
+        (again, index) =>
+          index > 0 &&
+          !this.#wasCut(settled[index - 1]!.began, again.began) &&
+          !this.#isSameNack(settled[index - 1]!, again),
       );
       assert.ok(!isAgain, `${what}: ${one.process} settled it ${settled.length} times`);
       for (const { how, began, ended } of settled) {
@@ -144,6 +147,15 @@ class Checker {
       }
     }
     this.#oneAck(what, handings);
+  }
+
+  /**
+   * Two who nack by one receipt in the same instant rename to one name: on a network each may take
+   * the other's rename for its own, whose reply was lost. It was done once, as both wanted it.
+   */
+  #isSameNack(first: Settling, again: Settling): boolean {
+    const isAtOnce = first.ended === undefined || again.began < first.ended;
+    return this.#history.isReplyLost && isAtOnce && first.how === "nack" && again.how === "nack";
   }
 
   /** Until when it certainly was in this one's hands; -1 where that is not known at all. */

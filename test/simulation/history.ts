@@ -64,6 +64,8 @@ export interface Hold {
   readonly extensions: Extension[];
   /** Its consumer left messages in it and then went on, which gives the last one back. */
   readonly isLoose: boolean;
+  /** It may have several messages of one claim in hand (`prefetch`). */
+  isMany?: boolean;
   /** When its consumer began to close. */
   endedMs?: number;
 }

@@ -23,6 +23,25 @@ test("what explains that a lease was lost, and an attempt counted", () => {
   story.check();
 });
 
+/** One that has a, b and c in hand; a is done. */
+function diesWithMany(story: Story): void {
+  const hold = story.holdBy("p1");
+  hold.isMany = true;
+  for (const body of ["a", "b", "c"]) story.send(QUEUE, body);
+  const [first] = ["a", "b", "c"].map((body) => story.handTo(hold, body));
+  story.settle(first!, "ack");
+  story.pass(10);
+  story.end("p1");
+}
+
+test("of many in hand only the first that was not acked counts", () => {
+  const story = new Story();
+  diesWithMany(story);
+  story.settle(story.handTo(story.holdBy("p2"), "b", { attempt: 2 }), "ack");
+  story.settle(story.handTo(story.holdBy("p3"), "c"), "ack");
+  story.check();
+});
+
 test("a jump, a power cut or a lost reply explains it", () => {
   const explained = (explain: (story: Story) => void): void => {
     const story = new Story();
@@ -127,6 +146,14 @@ test.each<[string, (story: Story) => void, RegExp]>([
       story.settle(story.hand(QUEUE, "a", "p2"), "ack");
     },
     /does not count that p1 had it/,
+  ],
+  [
+    "a death that does not count for the first of many",
+    (story) => {
+      diesWithMany(story);
+      for (const body of ["b", "c"]) story.settle(story.hand(QUEUE, body, "p2"), "ack");
+    },
+    /b: attempt 1 .*does not count that p1 had it/,
   ],
   [
     "a retry in company",

@@ -87,7 +87,8 @@ class Run {
     this.#random = random;
     this.#variant = variantOf(seed);
     const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
-    this.#kind = pick(KINDS);
+    const kind = pick(KINDS);
+    this.#kind = this.#variant.isShared ? KINDS.find(({ isShared }) => isShared)! : kind;
     const tickMs = pick([1, 4, 4, 1000]);
     this.#tickMs = this.#variant.tickMs ?? tickMs;
     const pace = { swap: pick([0.05, 0.3, 0.7]), callMs: pick([0.02, 0.3, 3]) };

@@ -15,6 +15,8 @@ export function checkSettings(history: History): void {
     if (subscriptions.some(({ name, closing }) => name === place && closing !== undefined))
       continue;
     for (const { began, result = "ok" } of calls) {
+      // Its reply was lost, and another one has set it anew before it was looked for: it is not told apart.
+      if (history.isReplyLost && result === "IO") continue;
       assert.equal(result, "ok", `${place}: not configured at ${began}`);
     }
     const found = foundSettings.get(place);

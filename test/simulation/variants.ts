@@ -1,7 +1,6 @@
 /**
- * Variants of a run: what it does besides, or otherwise. They came later than the first seeds that found
- * something; those must go on doing the same, so a run is one of these by its seed alone (none
- * of those seeds is), and what it draws for that comes from a stream of its own.
+ * Variants of a run: what it does besides, or otherwise. A run is one of these by its seed alone, and what it
+ * draws for that comes from a stream of its own: so adding one leaves the runs of all other seeds as they were.
  */
 import type { QueueSettings } from "../../src/queue/settings.ts";
 import { chance } from "../helpers/model-chance.ts";
@@ -9,6 +8,7 @@ import { JOBS } from "./jobs.ts";
 import type { Job } from "./jobs.ts";
 import { LEASES, PATIENT } from "./lease-jobs.ts";
 import type { Dangers, Pace } from "./dangers.ts";
+import { MANY_IN_HAND } from "./prefetch-jobs.ts";
 import { SETTING, SMALL_FILES } from "./settings-jobs.ts";
 
 export interface Variant {
@@ -17,6 +17,8 @@ export interface Variant {
   readonly tickMs: number | undefined;
   readonly jobs: readonly Job[];
   readonly dangers: Partial<Dangers>;
+  /** The disk is a shared one, in any case. */
+  readonly isShared: boolean;
   readonly settings: Partial<QueueSettings>;
   /** Undefined: for longer than any run. */
   readonly dedupWindowMs: number | undefined;
@@ -33,6 +35,7 @@ const PLAIN: Variant = {
   tickMs: undefined,
   jobs: JOBS,
   dangers: {},
+  isShared: false,
   settings: {},
   dedupWindowMs: undefined,
   hostSkewMs: 0,
@@ -45,8 +48,15 @@ const PEACE: Partial<Dangers> = { powerCut: 0, jump: 0, lostReply: 0 };
 
 const TWO_MINUTES_MS = 120_000;
 
-/** Modulo 16: those of the first seeds (simulation.test.ts). */
+/** Modulo 16: those that are no variant. */
 const PLAIN_SEEDS = new Set([0, 2, 3, 6, 9, 10, 12, 13, 14]);
+
+/** The same: of those whose consumers may have many messages in hand. */
+const MANY_SEEDS = new Set([4, 5, 7, 8, 11]);
+
+/** Those on a network that loses many replies: with one of a hundred lost, hardly a run met any. */
+const LOSSY_SEEDS = new Set([1, 7]);
+const LOST_REPLIES = [0.03, 0.1, 0.3];
 
 export function variantOf(seed: number): Variant {
   if (PLAIN_SEEDS.has(seed % 16)) return PLAIN;
@@ -59,15 +69,23 @@ export function variantOf(seed: number): Variant {
     ? { ...PEACE, kill, stop: pick([0, 0, 0.003]) }
     : { powerCut: pick([0.002, 0.01, 0.03]) };
   const all = [...JOBS, ...SETTING, ...PATIENT];
-  const jobs = pick([all, isPeaceful ? LEASES : SMALL_FILES]);
+  const some = pick([all, isPeaceful ? LEASES : SMALL_FILES]);
+  const jobs = MANY_SEEDS.has(seed % 16) ? [...some, ...MANY_IN_HAND, ...MANY_IN_HAND] : some;
   // A jump before a lease was made explains nothing.
   const jump = isPeaceful && !isWindowed ? { jump: pick([0, 0.0007]) } : {};
   const swift = { swap: pick([0.3, 0.7]), callMs: pick([0.02, 0.3]) };
+  const isShared = LOSSY_SEEDS.has(seed % 16);
   return {
     pace: isPeaceful ? swift : undefined,
     tickMs: isPeaceful ? pick([1, 4]) : undefined,
     jobs,
-    dangers: { ...peace, ...jump, ...(isWindowed ? { jump: 0 } : {}) },
+    dangers: {
+      ...peace,
+      ...jump,
+      ...(isWindowed ? { jump: 0 } : {}),
+      ...(isShared ? { lostReply: LOST_REPLIES[Math.floor(seed / 16) % 3]! } : {}),
+    },
+    isShared,
     settings: { maxAttempts: pick([0, 1, 1, 3]), leaseMs: pick([2000, 5000, 30_000]) },
     dedupWindowMs: isWindowed ? TWO_MINUTES_MS : undefined,
     hostSkewMs: pick([0, -3600_000, 3600_000]),

@@ -1,6 +1,7 @@
 /**
  * Time that a simulation moves: setTimeout, setInterval, Date.now and performance.now as the engine and
- * its libraries call them, while `install`ed; and Math.random, so that a seed decides that, too. Each timer belongs to the process that set it.
+ * its libraries call them, while `install`ed; and Math.random and WeakRef, so that a seed decides what
+ * chance and the garbage collector decide elsewhere. Each timer belongs to the process that set it.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
@@ -11,6 +12,19 @@ export interface Timer {
   readonly act: () => void;
   /** Timers of the same instant go in the order in which they were set. */
   readonly order: number;
+}
+
+/** Never lets go: when memory is collected follows from the load, and what a queue remembers with it. */
+class StrongRef<T> {
+  readonly #target: T;
+
+  constructor(target: T) {
+    this.#target = target;
+  }
+
+  deref(): T {
+    return this.#target;
+  }
 }
 
 export class VirtualTime {
@@ -67,7 +81,7 @@ export class VirtualTime {
 
   /** @returns what puts everything back. */
   install(random: () => number): () => void {
-    const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis;
+    const { setTimeout, setInterval, clearTimeout, clearInterval, WeakRef } = globalThis;
     const dateNow = Date.now;
     const chance = Math.random;
     const performanceNow = performance.now.bind(performance);
@@ -78,6 +92,7 @@ export class VirtualTime {
       setInterval: (act: () => void, ms = 0) => this.#set(act, ms, ms),
       clearTimeout: this.#clear,
       clearInterval: this.#clear,
+      WeakRef: StrongRef,
     });
     Date.now = asked;
     Math.random = random;
@@ -89,7 +104,7 @@ export class VirtualTime {
     };
     process.hrtime = Object.assign(seconds, { bigint: () => hrtime.bigint() });
     return () => {
-      Object.assign(globalThis, { setTimeout, setInterval, clearTimeout, clearInterval });
+      Object.assign(globalThis, { setTimeout, setInterval, clearTimeout, clearInterval, WeakRef });
       Date.now = dateNow;
       Math.random = chance;
       performance.now = performanceNow;
