@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { chance } from "../helpers/model-chance.ts";
 import { readBlockLog } from "./block-log.ts";
 import type { Entry } from "./block-log.ts";
+import type { Order } from "./careful.ts";
 import { Disk } from "./crash-state.ts";
 import type { CrashState, Random } from "./crash-state.ts";
 import { readJournals } from "./journal.ts";
@@ -30,6 +31,8 @@ export interface Plan {
   readonly seed: number;
   /** `none`: the workload syncs nothing that it puts, and says it did. */
   readonly sync?: "disk" | "none";
+  /** `mixed`: of every two processes one is careful. Default: that, but on btrfs `own`. */
+  readonly order?: Order | "mixed";
   /** Only this one, of a recording that was kept. */
   readonly again?: { readonly directory: string; readonly state: CrashState };
   readonly onProgress?: (line: string) => void;
@@ -59,6 +62,7 @@ const LONGER_MS = 60_000;
 const LEAST_CALLS = 150;
 
 const ROLES = ["produce", "lines", "stream", "work", "work", "operate"];
+const OTHER_ROLES = ["receipts", "dropper", "configure"];
 const TOPIC_ROLES = ["publish", "publish", "consume", "manage"];
 
 /** @throws where the rig or a process of the workload fails; what the engine lost is in the result. */
@@ -103,7 +107,7 @@ class Workload {
     this.#rig.defer(() => this.#running.forEach((_, child) => child.kill("SIGKILL")));
     await once(this.#start("make"), "close");
     try {
-      for (const role of [...ROLES, ...TOPIC_ROLES]) this.#start(role);
+      for (const role of [...ROLES, ...OTHER_ROLES, ...TOPIC_ROLES]) this.#start(role);
       await this.#allAtWork();
       const endMs = performance.now() + this.#plan.seconds * 1000;
       while (this.#failures.length === 0 && !this.#isDone(endMs)) {
@@ -148,7 +152,8 @@ class Workload {
       who,
     ];
     const { seconds, sync = "disk" } = this.#plan;
-    const rest = [String(seconds + (START_MS + LONGER_MS) / 1000), String(seed), sync];
+    const order = orderOf(this.#rig.name, this.#plan, this.#started % 2 === 0);
+    const rest = [String(seconds + (START_MS + LONGER_MS) / 1000), String(seed), sync, order];
     const child = spawn(process.execPath, [`${import.meta.dirname}/role.ts`, ...words, ...rest], {
       stdio: ["ignore", "ignore", "pipe"],
     });
@@ -167,6 +172,16 @@ class Workload {
     child.kill("SIGKILL");
     await closed;
   }
+}
+
+/**
+ * On btrfs an fsync of a directory, which the careful order asks for, leaves files at two names: so the two
+ * orders are not mixed there. Nobody does: all who use a spool are told the same of its disk.
+ */
+function orderOf(fs: FsName, plan: Plan, isCareful: boolean): Order {
+  const { order = fs === "btrfs" ? "own" : "mixed" } = plan;
+  if (order !== "mixed") return order;
+  return isCareful ? "careful" : "own";
 }
 
 async function check(
@@ -197,6 +212,7 @@ async function check(
           again: judge.worthRepeating(at),
           isAgainFirst: index % 2 === 1,
           isDrained: index % 4 === 0,
+          order: orderOf(rig.name, plan, index % 3 === 2),
         };
         wrong = judge.violations(at, await observe(`${rig.mnt}/spool`, ways));
       } finally {

@@ -107,7 +107,7 @@ describe("what is judged", () => {
     queues.map((queue) => ({ queue, token: "t.s9", isDead: false, replay: undefined }));
   const wrongOf = (calls: readonly Known[], at: number, seen: Partial<Observed>): string[] => {
     const nothing = { places: new Set<string>(), copies: [], damaged: [], wrong: [] };
-    const observed = { ...nothing, keys: new Map<string, boolean>(), ...seen };
+    const observed = { ...nothing, keys: new Map<string, boolean>(), limits: new Map(), ...seen };
     return new Judge(calls).violations(at, observed);
   };
 
@@ -135,6 +135,26 @@ describe("what is judged", () => {
     const copies = inQueue("jobs");
     expect(wrongOf([keyed], 20, { copies, keys: new Map([["k", true]]) })).toEqual([]);
     expect(wrongOf([keyed], 20, { copies, keys: new Map([["k", false]]) })).toHaveLength(1);
+  });
+
+  test("a setting is what it was set to last, or what it was being set to", () => {
+    const set = (value: number, beganAt: number, more: Partial<Known>): Known => ({
+      what: "set",
+      place: "side",
+      value,
+      beganAt,
+      beganMs: 0,
+      ...more,
+    });
+    const sets = [set(1, 10, { okAt: 20 }), set(2, 30, { okAt: 40 }), set(3, 50, {})];
+    const found = (at: number, value: number): string[] =>
+      wrongOf(sets, at, { limits: new Map([["side", value]]) });
+    expect([found(15, 0), found(15, 1), found(35, 1), found(35, 2), found(55, 3)].flat()).toEqual(
+      [],
+    );
+    expect(found(20, 0)).toHaveLength(1);
+    expect(found(45, 1)).toHaveLength(1);
+    expect(found(45, 3)).toHaveLength(1);
   });
 
   test("what was promised is not damaged", () => {
