@@ -23,6 +23,7 @@ import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
 import { ForeignError } from "../queue/open-batch.ts";
 import type { Audience } from "./audience.ts";
+import { dropTicket } from "./fan-out.ts";
 import type { FanOut } from "./fan-out.ts";
 import { GoneError } from "./link-source.ts";
 import { readContents } from "./selection.ts";
@@ -98,8 +99,11 @@ export class Recovery {
     await this.#fanOut.secure(links);
     // A link that is not in incoming/ any more may be there again after a power cut, and its ticket not.
     const before = this.#room.disk.kind.oneSync ? [] : await this.#audience.members();
-    const isFinished = await this.#fanOut.finish(ticket, links, "disk", before);
-    return isFinished ? "finished" : "left";
+    if (!(await this.#fanOut.finish(ticket, links, "disk", before))) return "left";
+    // After a power cut on btrfs both names of a rename may be there, and the same rename then does nothing.
+    await this.#fanOut.uproot(links);
+    await dropTicket(this.#room, `${this.#room.layout.committed}/${ticket.name}`, this.#warn);
+    return "finished";
   }
 
   async #limitOf({ kind }: Ticket): Promise<number> {
