@@ -31,6 +31,8 @@ export interface Plan {
   readonly seed: number;
   /** `none`: the workload syncs nothing that it puts, and says it did. */
   readonly sync?: "disk" | "none";
+  /** Who works; default: all. */
+  readonly roles?: readonly string[];
   /** `mixed`: of every two processes one is careful. Default: that, but on btrfs `own`. */
   readonly order?: Order | "mixed";
   /** Only this one, of a recording that was kept. */
@@ -107,7 +109,8 @@ class Workload {
     this.#rig.defer(() => this.#running.forEach((_, child) => child.kill("SIGKILL")));
     await once(this.#start("make"), "close");
     try {
-      for (const role of [...ROLES, ...OTHER_ROLES, ...TOPIC_ROLES]) this.#start(role);
+      const roles = this.#plan.roles ?? [...ROLES, ...OTHER_ROLES, ...TOPIC_ROLES];
+      for (const role of roles) this.#start(role);
       await this.#allAtWork();
       const endMs = performance.now() + this.#plan.seconds * 1000;
       while (this.#failures.length === 0 && !this.#isDone(endMs)) {

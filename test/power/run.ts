@@ -6,6 +6,8 @@
  * `--order careful` has every process keep to the careful order, `--order own` none, `--order mixed` every
  * second one; that is the default, but for btrfs.
  *
+ * `--roles publish,publish,consume,manage` has only these work.
+ *
  * Prints a table, and what is wrong of each state in which something is. The workload is real
  * processes: a seed repeats what they want to do and which states are looked at, not who is faster.
  * So the recording of a run that found something is kept, and one state of it is looked at again by
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     states: { type: "string", default: "3000" },
     seed: { type: "string", default: String(Date.now() % 100_000) },
     order: { type: "string" },
+    roles: { type: "string" },
     again: { type: "string" },
     state: { type: "string", default: "1" },
   },
@@ -59,6 +62,7 @@ for (const name of names) {
     seconds: Number(values.seconds),
     states: Number(values.states),
     seed: Number(values.seed),
+    ...(values.roles !== undefined && { roles: values.roles.split(",") }),
     ...(values.order !== undefined && { order: order(values.order) }),
     ...(again && { again }),
     onViolation: (violation, directory) => tell(name, violation, directory),
