@@ -28,6 +28,8 @@ import type { FsName } from "./rig.ts";
 export interface Plan {
   readonly seconds: number;
   readonly states: number;
+  /** Instead of so many: each prefix of the log that ends with a write. */
+  readonly isEvery?: boolean;
   readonly seed: number;
   /** `none`: the workload syncs nothing that it puts, and says it did. */
   readonly sync?: "disk" | "none";
@@ -248,7 +250,7 @@ async function check(
 }
 
 /**
- * A third evenly along the log, a third where a call had just returned, a third of what a disk's cache
+ * All, or a sample: a third evenly along the log, a third where a call had just returned, a third of what a disk's cache
  * may leave at such places; in the order of the log, because the image only grows.
  */
 function choose(entries: readonly Entry[], calls: readonly Known[], plan: Plan): CrashState[] {
@@ -256,6 +258,7 @@ function choose(entries: readonly Entry[], calls: readonly Known[], plan: Plan):
   // Two prefixes between which nothing was written are one state.
   const writes = entries.flatMap(({ isFlush }, index) => (isFlush ? [] : [index + 1]));
   const returns = calls.flatMap(({ okAt }) => (okAt === undefined ? [] : [okAt]));
+  if (plan.isEvery) return writes.map((prefix) => ({ prefix }));
   const third = Math.ceil(plan.states / 3);
   const chosen = new Map<string, CrashState>();
   const add = (state: CrashState): void =>

@@ -6,6 +6,7 @@
  * `--order careful` has every process keep to the careful order, `--order own` none, `--order mixed` every
  * second one; that is the default, but for btrfs.
  *
+ * `--every` looks at the state after each write of the log, instead of a sample: that takes long.
  * `--roles publish,publish,consume,manage` has only these work.
  *
  * Prints a table, and what is wrong of each state in which something is. The workload is real
@@ -31,6 +32,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "20" },
     states: { type: "string", default: "3000" },
     seed: { type: "string", default: String(Date.now() % 100_000) },
+    every: { type: "boolean", default: false },
     order: { type: "string" },
     roles: { type: "string" },
     again: { type: "string" },
@@ -62,6 +64,7 @@ for (const name of names) {
     seconds: Number(values.seconds),
     states: Number(values.states),
     seed: Number(values.seed),
+    isEvery: values.every,
     ...(values.roles !== undefined && { roles: values.roles.split(",") }),
     ...(values.order !== undefined && { order: order(values.order) }),
     ...(again && { again }),
