@@ -99,11 +99,17 @@ export class Recovery {
     await this.#fanOut.secure(links);
     // A link that is not in incoming/ any more may be there again after a power cut, and its ticket not.
     const before = this.#room.disk.kind.oneSync ? [] : await this.#audience.members();
-    if (!(await this.#fanOut.finish(ticket, links, "disk", before))) return "left";
-    // After a power cut on btrfs both names of a rename may be there, and the same rename then does nothing.
-    await this.#fanOut.uproot(links);
-    await dropTicket(this.#room, `${this.#room.layout.committed}/${ticket.name}`, this.#warn);
-    return "finished";
+    const isFinished = await this.#fanOut.finish(ticket, links, "disk", before);
+    if (isFinished && !this.#room.disk.kind.ordered) await this.#dropTwice(ticket);
+    return isFinished ? "finished" : "left";
+  }
+
+  /**
+   * After a power cut on btrfs both names of a rename may be there, and the same rename then does nothing.
+   * Links in incoming/ that are left so belong to no ticket now, and a sweep removes them.
+   */
+  #dropTwice({ name }: Ticket): Promise<void> {
+    return dropTicket(this.#room, `${this.#room.layout.committed}/${name}`, this.#warn);
   }
 
   async #limitOf({ kind }: Ticket): Promise<number> {
