@@ -75,7 +75,11 @@ async function adopt(room: Room, buckets: Buckets, path: string): Promise<boolea
     };
     // Its program may not have synced it. The rename need not be: before it, the file is in drop/.
     await fs.sync(fd);
-    return (await buckets.place(own, slice)) !== undefined;
+    const isAdopted = (await buckets.place(own, slice)) !== undefined;
+    // On btrfs that sync has written down the name in drop/, and what others sync may write down the new one
+    // beside it: after a power cut it would be adopted once more, as another message.
+    if (isAdopted && disk.kind.oneSync && !disk.kind.ordered) await fs.sync(fd);
+    return isAdopted;
   } finally {
     await fs.close(fd);
   }

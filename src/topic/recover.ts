@@ -23,6 +23,7 @@ import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
 import { ForeignError } from "../queue/open-batch.ts";
 import type { Audience } from "./audience.ts";
+import { dropTicket } from "./fan-out.ts";
 import type { FanOut } from "./fan-out.ts";
 import { GoneError } from "./link-source.ts";
 import { readContents } from "./selection.ts";
@@ -99,7 +100,16 @@ export class Recovery {
     // A link that is not in incoming/ any more may be there again after a power cut, and its ticket not.
     const before = this.#room.disk.kind.oneSync ? [] : await this.#audience.members();
     const isFinished = await this.#fanOut.finish(ticket, links, "disk", before);
+    if (isFinished && !this.#room.disk.kind.ordered) await this.#dropTwice(ticket);
     return isFinished ? "finished" : "left";
+  }
+
+  /**
+   * After a power cut on btrfs both names of a rename may be there, and the same rename then does nothing.
+   * Links in incoming/ that are left so belong to no ticket now, and a sweep removes them.
+   */
+  #dropTwice({ name }: Ticket): Promise<void> {
+    return dropTicket(this.#room, `${this.#room.layout.committed}/${name}`, this.#warn);
   }
 
   async #limitOf({ kind }: Ticket): Promise<number> {

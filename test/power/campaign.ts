@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { chance } from "../helpers/model-chance.ts";
 import { readBlockLog } from "./block-log.ts";
 import type { Entry } from "./block-log.ts";
+import type { Order } from "./careful.ts";
 import { Disk } from "./crash-state.ts";
 import type { CrashState, Random } from "./crash-state.ts";
 import { readJournals } from "./journal.ts";
@@ -27,9 +28,15 @@ import type { FsName } from "./rig.ts";
 export interface Plan {
   readonly seconds: number;
   readonly states: number;
+  /** Instead of so many: each prefix of the log that ends with a write. */
+  readonly isEvery?: boolean;
   readonly seed: number;
   /** `none`: the workload syncs nothing that it puts, and says it did. */
   readonly sync?: "disk" | "none";
+  /** Who works; default: all. */
+  readonly roles?: readonly string[];
+  /** `mixed`: of every two processes one is careful. Default: that, but on btrfs `own`. */
+  readonly order?: Order | "mixed";
   /** Only this one, of a recording that was kept. */
   readonly again?: { readonly directory: string; readonly state: CrashState };
   readonly onProgress?: (line: string) => void;
@@ -59,6 +66,7 @@ const LONGER_MS = 60_000;
 const LEAST_CALLS = 150;
 
 const ROLES = ["produce", "lines", "stream", "work", "work", "operate"];
+const OTHER_ROLES = ["receipts", "dropper", "configure"];
 const TOPIC_ROLES = ["publish", "publish", "consume", "manage"];
 
 /** @throws where the rig or a process of the workload fails; what the engine lost is in the result. */
@@ -103,7 +111,8 @@ class Workload {
     this.#rig.defer(() => this.#running.forEach((_, child) => child.kill("SIGKILL")));
     await once(this.#start("make"), "close");
     try {
-      for (const role of [...ROLES, ...TOPIC_ROLES]) this.#start(role);
+      const roles = this.#plan.roles ?? [...ROLES, ...OTHER_ROLES, ...TOPIC_ROLES];
+      for (const role of roles) this.#start(role);
       await this.#allAtWork();
       const endMs = performance.now() + this.#plan.seconds * 1000;
       while (this.#failures.length === 0 && !this.#isDone(endMs)) {
@@ -148,7 +157,8 @@ class Workload {
       who,
     ];
     const { seconds, sync = "disk" } = this.#plan;
-    const rest = [String(seconds + (START_MS + LONGER_MS) / 1000), String(seed), sync];
+    const order = orderOf(this.#rig.name, this.#plan, this.#started % 2 === 0);
+    const rest = [String(seconds + (START_MS + LONGER_MS) / 1000), String(seed), sync, order];
     const child = spawn(process.execPath, [`${import.meta.dirname}/role.ts`, ...words, ...rest], {
       stdio: ["ignore", "ignore", "pipe"],
     });
@@ -167,6 +177,16 @@ class Workload {
     child.kill("SIGKILL");
     await closed;
   }
+}
+
+/**
+ * On btrfs an fsync of a directory, which the careful order asks for, leaves files at two names: so the two
+ * orders are not mixed there. Nobody does: all who use a spool are told the same of its disk.
+ */
+function orderOf(fs: FsName, plan: Plan, isCareful: boolean): Order {
+  const { order = fs === "btrfs" ? "own" : "mixed" } = plan;
+  if (order !== "mixed") return order;
+  return isCareful ? "careful" : "own";
 }
 
 async function check(
@@ -197,6 +217,7 @@ async function check(
           again: judge.worthRepeating(at),
           isAgainFirst: index % 2 === 1,
           isDrained: index % 4 === 0,
+          order: orderOf(rig.name, plan, index % 3 === 2),
         };
         wrong = judge.violations(at, await observe(`${rig.mnt}/spool`, ways));
       } finally {
@@ -229,7 +250,7 @@ async function check(
 }
 
 /**
- * A third evenly along the log, a third where a call had just returned, a third of what a disk's cache
+ * All, or a sample: a third evenly along the log, a third where a call had just returned, a third of what a disk's cache
  * may leave at such places; in the order of the log, because the image only grows.
  */
 function choose(entries: readonly Entry[], calls: readonly Known[], plan: Plan): CrashState[] {
@@ -237,6 +258,7 @@ function choose(entries: readonly Entry[], calls: readonly Known[], plan: Plan):
   // Two prefixes between which nothing was written are one state.
   const writes = entries.flatMap(({ isFlush }, index) => (isFlush ? [] : [index + 1]));
   const returns = calls.flatMap(({ okAt }) => (okAt === undefined ? [] : [okAt]));
+  if (plan.isEvery) return writes.map((prefix) => ({ prefix }));
   const third = Math.ceil(plan.states / 3);
   const chosen = new Map<string, CrashState>();
   const add = (state: CrashState): void =>

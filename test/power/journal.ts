@@ -19,6 +19,8 @@ export interface Call {
     | "replay"
     /** `place` is removed. */
     | "remove"
+    /** A setting of `place` gets `value`; the larger one is the later one. */
+    | "set"
     /** Whatever promises nothing: it is only counted. */
     | "other";
   readonly place: string;
@@ -28,6 +30,7 @@ export interface Call {
   readonly level?: string;
   readonly sinceMs?: number;
   readonly fromStart?: boolean;
+  readonly value?: number;
 }
 
 /** A call as it is known in the end. */

@@ -8,6 +8,7 @@
  *   publish   is in all subscriptions that were there and want it, or in none
  *   made      is there, unless its removal had begun; filled from the start it has what the log has
  *   replay    each has all that had been published when it began, or is not there
+ *   set       a setting is what it was last set to, or what it was being set to
  *   key       that was promised is known; one that was not is there exactly once when put again
  *   damage    only of what was promised to nobody, and never in a subscription
  */
@@ -95,6 +96,7 @@ class Moment {
       else if (call.what === "replay") this.#replayed(call);
       if (call.key !== undefined) this.#keyed(call);
     }
+    this.#settings();
     this.#damage();
     return this.#wrong;
   }
@@ -208,6 +210,19 @@ class Moment {
       .toSorted(byBegin)
       .at(-1);
     return latest === call;
+  }
+
+  #settings(): void {
+    const sets = this.#calls.filter(({ what, beganAt }) => what === "set" && beganAt <= this.#at);
+    for (const [place, calls] of Map.groupBy(sets, (call) => call.place)) {
+      const found = this.#observed.limits.get(place);
+      // That it is there is another promise.
+      if (found === undefined) continue;
+      const promised = calls.filter((call) => this.#isPromised(call)).map(({ value = 0 }) => value);
+      const last = Math.max(0, ...promised);
+      const isBegun = calls.some(({ value = 0 }) => value === found && value > last);
+      if (found !== last && !isBegun) this.#wrong.push(`${place}: set to ${last}, and is ${found}`);
+    }
   }
 
   #damage(): void {

@@ -7,6 +7,10 @@ import { pathOfQueue, pathOfTopic } from "../../src/names.ts";
 import { look, STATES } from "../../src/queue/browse.ts";
 import { openSpool } from "../../src/spool.ts";
 import type { Spool } from "../../src/spool.ts";
+import { LaterClock } from "../processes/aftermath.ts";
+import { CarefulFileSystem } from "./careful.ts";
+import type { Order } from "./careful.ts";
+import { HANDED_OUT_MS } from "./other-roles.ts";
 import { payloadOf, tokenOf } from "./journal.ts";
 import type { Known } from "./journal.ts";
 
@@ -29,6 +33,8 @@ export interface Observed {
   readonly wrong: readonly string[];
   /** Keys that were put once more: whether they had been seen. */
   readonly keys: ReadonlyMap<string, boolean>;
+  /** The setting that the workload changes, of each place. */
+  readonly limits: ReadonlyMap<string, number>;
 }
 
 export interface Ways {
@@ -38,6 +44,8 @@ export interface Ways {
   readonly isAgainFirst: boolean;
   /** Every queue is consumed, too. */
   readonly isDrained: boolean;
+  /** Who recovers it keeps to this order. */
+  readonly order: Order;
 }
 
 const NONE: Observed = {
@@ -46,11 +54,17 @@ const NONE: Observed = {
   damaged: [],
   wrong: [],
   keys: new Map(),
+  limits: new Map(),
 };
+
+/** By then every lease has ended that was handed out, and every delay of the workload. */
+const LATER_MS = 2 * HANDED_OUT_MS;
 
 export async function observe(dir: string, ways: Ways): Promise<Observed> {
   if (!existsSync(`${dir}/spool.json`)) return NONE;
-  const spool = await openSpool({ dir, create: false, blocking: true });
+  const fs = ways.order === "careful" ? { fs: new CarefulFileSystem({ blocking: true }) } : {};
+  const parts = { ...fs, clock: new LaterClock(LATER_MS) };
+  const spool = await openSpool({ dir, create: false, blocking: true, parts });
   const wrong: string[] = [];
   const keys = new Map<string, boolean>();
   const repeat = async (): Promise<void> => {
@@ -66,7 +80,12 @@ export async function observe(dir: string, ways: Ways): Promise<Observed> {
   await verify(spool, queues, topics, seen);
   findGarbage(dir, queues, topics, wrong);
   if (ways.isDrained) for (const queue of queues) await drain(spool, queue, seen);
-  return { ...seen, places: new Set([...queues, ...topics]), keys };
+  const limits = new Map<string, number>();
+  for (const name of queues) limits.set(name, (await spool.queue(name).settings()).maxMessageBytes);
+  for (const name of topics) {
+    limits.set(name, (await (await spool.topic(name)).settings()).maxMessageBytes);
+  }
+  return { ...seen, places: new Set([...queues, ...topics]), keys, limits };
 }
 
 /** What is collected on the way. */

@@ -26,7 +26,7 @@ export interface Life {
 
 export type Role = (life: Life) => Promise<void>;
 
-const JOBS = "jobs";
+export const JOBS = "jobs";
 const BIG_BYTES = 9 * 1024 * 1024;
 
 export const upTo = (random: Random, most: number): number => Math.floor(random() * most);

@@ -3,6 +3,12 @@
  *
  *   node test/power/run.ts --fs ext4,xfs,btrfs --seconds 20 --states 3000 --seed 7
  *
+ * `--order careful` has every process keep to the careful order, `--order own` none, `--order mixed` every
+ * second one; that is the default, but for btrfs.
+ *
+ * `--every` looks at the state after each write of the log, instead of a sample: that takes long.
+ * `--roles publish,publish,consume,manage` has only these work.
+ *
  * Prints a table, and what is wrong of each state in which something is. The workload is real
  * processes: a seed repeats what they want to do and which states are looked at, not who is faster.
  * So the recording of a run that found something is kept, and one state of it is looked at again by
@@ -26,6 +32,9 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "20" },
     states: { type: "string", default: "3000" },
     seed: { type: "string", default: String(Date.now() % 100_000) },
+    every: { type: "boolean", default: false },
+    order: { type: "string" },
+    roles: { type: "string" },
     again: { type: "string" },
     state: { type: "string", default: "1" },
   },
@@ -55,6 +64,9 @@ for (const name of names) {
     seconds: Number(values.seconds),
     states: Number(values.states),
     seed: Number(values.seed),
+    isEvery: values.every,
+    ...(values.roles !== undefined && { roles: values.roles.split(",") }),
+    ...(values.order !== undefined && { order: order(values.order) }),
     ...(again && { again }),
     onViolation: (violation, directory) => tell(name, violation, directory),
     onProgress: (line) => console.error(line),
@@ -68,6 +80,11 @@ console.log(`seed ${values.seed}, ${values.seconds} s of work`);
 console.log("| file system | kernel | writes | flushes | states | calls | promises | violations |");
 console.log("| --- | --- | --: | --: | --: | --: | --: | --: |");
 for (const row of rows) console.log(row);
+
+function order(word: string): "own" | "careful" | "mixed" {
+  if (word === "own" || word === "careful" || word === "mixed") return word;
+  throw new Error(`not own, careful or mixed: ${word}`);
+}
 
 function tell(fs: FsName, { state, wrong }: Violation, directory: string): void {
   process.exitCode = 1;

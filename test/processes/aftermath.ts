@@ -28,7 +28,7 @@ export const PASSING: ReadonlySet<string> = new Set([
 
 const MUCH_LATER_MS = 3 * 24 * 3600_000;
 
-class LaterClock extends DiskClock {
+export class LaterClock extends DiskClock {
   readonly #byMs: number;
 
   constructor(byMs: number) {

@@ -5,6 +5,9 @@ import * as fc from "fast-check";
 import { describe, expect, test as plain } from "vitest";
 
 import { statsOf } from "../../src/stats/queue-stats.ts";
+import { openSpool } from "../../src/spool.ts";
+import { CrashingFileSystem } from "../helpers/crashing-file-system.ts";
+import { EXT4, MemoryDisk, ModelTime } from "../helpers/model-disk.ts";
 import { randomRuns } from "../helpers/model-chance.ts";
 import { all, Jobs } from "../helpers/model-jobs.ts";
 import { Interleaved } from "../helpers/model-race.ts";
@@ -31,6 +34,21 @@ describe("the drop box", () => {
     expect(bodies.toSorted()).toEqual(expected.map((body) => body.toString("hex")).toSorted());
     expect(readdirSync(drop)).toEqual([]);
     expect((await queue.verify()).findings).toEqual([]);
+  });
+
+  plain.each([
+    ["btrfs", 0x9123683e, true],
+    ["ext4", EXT4, false],
+  ])("on %s syncs a file when it has its new name, or not", async (_, type, isSynced) => {
+    const disk = new CrashingFileSystem(new MemoryDisk(new ModelTime(), type));
+    const queue = (await openSpool({ dir: "/spool", parts: { fs: disk } })).queue("jobs");
+    await queue.create();
+    const fd = await disk.open("/spool/queues/jobs/drop/x", "create");
+    await disk.close(fd);
+    const calls: string[] = [];
+    disk.arm((_call, name) => void calls.push(name));
+    await queue.sweep();
+    expect(calls.lastIndexOf("sync") > calls.lastIndexOf("rename")).toBe(isSynced);
   });
 
   test("leaves alone what is no plain file, and dot files", async ({ dir, queue }) => {

@@ -129,6 +129,9 @@ export class Actor {
     });
     return new Promise((resolve, reject) => {
       child.on("error", reject);
+      child.on("exit", (_, signal) => {
+        if (signal === "SIGKILL") stage.journal.say("killed", "", "", undefined, who);
+      });
       child.on("close", (code, signal) => {
         const isFine = signal === "SIGKILL" || code === 0 || also.includes(code ?? -1);
         if (!isFine) {

@@ -4,12 +4,13 @@
  *   keyed    puts, several in flight at once, and some with a key, twice
  *   publish  publishes, the same
  *   work     handlers, two at once; some take longer than the lease, some nack
- *   batch    takes twenty before it acks them
+ *   batch    takes twenty before it settles them
  *
  * SIGTERM ends it as a program should end: what it holds goes back.
  */
 import type { SpoolError } from "../../src/errors.ts";
-import { Journal } from "./journal.ts";
+import type { Message } from "../../src/queue/message.ts";
+import { Journal, nowMs } from "./journal.ts";
 
 const [, , lib = "", role = "", who = "", notes = ""] = process.argv;
 const { openSpool } = (await import(lib)) as typeof import("../../src/index.ts");
@@ -63,9 +64,12 @@ async function work(): Promise<void> {
       // Mostly it has something in hand. One in two hundred takes longer than its lease, which beats.
       await pause(Math.random() < 0.005 ? 6000 : Math.random() * 100);
       if (Math.random() < 0.02) {
+        const since = nowMs();
         await message.nack({ delayMs: 300 });
+        journal.back("jobs", token, since);
         return;
       }
+      journal.say("acking", "jobs", token, message.id);
       await message.ack();
       journal.say("acked", "jobs", token, message.id);
     },
@@ -79,20 +83,34 @@ function onError(error: unknown): void {
 
 async function batch(): Promise<void> {
   const name = "events/audit";
-  const inHand: { token: string; id: string; ack: () => Promise<void> }[] = [];
+  const inHand: { token: string; message: Message }[] = [];
   for await (const message of spool.queue(name).messages({ signal })) {
     const token = (await message.body()).toString();
     journal.say("got", name, token, message.id);
-    inHand.push({ token, id: message.id, ack: () => message.ack() });
+    inHand.push({ token, message });
     if (inHand.length < 20) continue;
-    for (const { token: done, id, ack } of inHand.splice(0)) {
+    for (const [index, one] of inHand.splice(0).entries()) {
       try {
-        await ack();
-        journal.say("acked", name, done, id);
+        await settle(name, one.token, one.message, index);
       } catch (error) {
         onError(error);
       }
     }
+  }
+}
+
+/** Of twenty one is nacked, and one given back: that is quiet where it was lost, so it proves nothing. */
+async function settle(name: string, token: string, message: Message, index: number): Promise<void> {
+  if (index === 7) {
+    const since = nowMs();
+    await message.nack({ delayMs: 100 });
+    journal.back(name, token, since);
+  } else if (index === 13) {
+    await message.giveBack();
+  } else {
+    journal.say("acking", name, token, message.id);
+    await message.ack();
+    journal.say("acked", name, token, message.id);
   }
 }
 

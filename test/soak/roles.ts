@@ -1,7 +1,7 @@
 /** Who takes part in the soak, and what each of them does in one turn. */
 import { renameSync, writeFileSync } from "node:fs";
 
-import { NOTE_COMMAND } from "./journal.ts";
+import { NOTE_COMMAND, nowMs } from "./journal.ts";
 import { pause } from "./actor.ts";
 import type { Actor, Stage } from "./actor.ts";
 
@@ -114,7 +114,9 @@ const consumer: Role = {
     const who = actor.turn();
     const onLine = (line: string): void => {
       const { id, body } = taken(line);
+      // When it is read here, it may be acked already.
       journal.say("got", "jobs", body, id, who);
+      journal.say("acking", "jobs", body, id, who);
     };
     return actor.spool(who, ["consume", "jobs", "--json"], { onLine });
   },
@@ -139,13 +141,16 @@ async function takeByReceipt(actor: Actor, stage: Stage, who: string): Promise<v
   for (const { body, id } of messages) journal.say("got", "jobs", body, id, who);
   const [first, ...others] = messages;
   if (first === undefined) return;
-  if (random() < 0.1) await actor.spool(who, ["reject", first.receipt], { also: [LOST] });
-  else await actor.spool(who, ["nack", "--delay", "1s", first.receipt], { also: [LOST] });
+  const verb = random() < 0.1 ? ["reject"] : ["nack", "--delay", "1s"];
+  const since = nowMs();
+  const back = await actor.spool(who, [...verb, first.receipt], { also: [LOST] });
+  if (back.code === 0) journal.back("jobs", first.body, since, who);
   const receipts = others.map(({ receipt }) => receipt);
   if (receipts.length === 0 || random() < 0.2) return;
   // One in four comes too late: who has it by then has it alone.
   if (random() < 0.25) await pause(4500);
   else await actor.spool(who, ["extend", "--lease", "4s", ...receipts], { also: [LOST] });
+  for (const { body, id } of others) journal.say("acking", "jobs", body, id, who);
   const { code } = await actor.spool(who, ["ack", ...receipts], { also: [LOST] });
   if (code !== 0) return;
   for (const { body, id } of others) journal.say("acked", "jobs", body, id, who);
@@ -154,8 +159,10 @@ async function takeByReceipt(actor: Actor, stage: Stage, who: string): Promise<v
 async function takeMany(actor: Actor, { journal }: Stage, who: string): Promise<void> {
   const got: Taken[] = [];
   const onLine = (line: string): void => {
-    got.push(taken(line));
-    journal.say("got", "*/all", got.at(-1)!.body, got.at(-1)!.id, who);
+    const message = taken(line);
+    got.push(message);
+    journal.say("got", "*/all", message.body, message.id, who);
+    journal.say("acking", "*/all", message.body, message.id, who);
   };
   const args = ["take", "*/all", "-n", "300", "--json"];
   const { code } = await actor.spool(who, args, { onLine, also: [EMPTY, LOST] });

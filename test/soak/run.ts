@@ -19,7 +19,7 @@ import { KEEPER, ROLES, STEADY } from "./roles.ts";
 import type { Role } from "./roles.ts";
 import { processSize, Samples, treeSize } from "./sample.ts";
 import type { Limit, Row } from "./sample.ts";
-import { judge } from "./verdict.ts";
+import { judge, REST } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -273,7 +273,7 @@ async function takeRest(
   const later = await openLater(dir);
   for (const name of await queuesOf(later)) {
     for await (const message of later.queue(name).messages({ untilEmpty: true })) {
-      journal.say("got", name, (await message.body()).toString(), message.id, "rest.1");
+      journal.say("got", name, (await message.body()).toString(), message.id, REST);
       await message.ack();
     }
   }

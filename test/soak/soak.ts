@@ -25,7 +25,7 @@ const { values } = parseArgs({
 
 function table(minutes: number, report: Report): string {
   const { processes, kills, stops, clockSteps } = report;
-  const { accepted, deliveries, again, acks, excused } = report;
+  const { accepted, deliveries, again, acks, backs, dropped, excused } = report;
   const size = (value: number): string => (value < 100 ? value.toFixed(1) : value.toFixed(0));
   const rows = report.rows.map(({ name, unit, first, middle, last, most, rise, allowed }) => {
     const cells = [first, middle, last, most, rise].map((value) => size(value));
@@ -41,6 +41,7 @@ function table(minutes: number, report: Report): string {
     `| messages accepted, in each queue or subscription | ${accepted} |`,
     `| deliveries; of these again; noted late by who had slept | ${deliveries}; ${again}; ${excused} |`,
     `| acks seen to return | ${acks} |`,
+    `| given back by a nack or reject; in a hand that did not ack | ${backs}; ${dropped} |`,
     `| complaints | ${report.complaints.length} |`,
     "",
     "| size | at the start | half-way | at the end | most | rise in the second half | allowed |",

@@ -17,23 +17,38 @@ export interface Verdict {
   /** Of those: not the first one. */
   readonly again: number;
   readonly acks: number;
+  /** Messages that a nack or a reject gave back, and that had to come again. */
+  readonly backs: number;
+  /** Deliveries that ended in neither, as who had them was killed, lost them or gave them back. */
+  readonly dropped: number;
   /** Deliveries noted late by who had stood still since the claim: they count for nothing. */
   readonly excused: number;
 }
 
+/** Who takes what is left at the end. */
+export const REST = "rest.1";
+
+const nameOf = (who: string): string => who.slice(0, who.indexOf("."));
+
+/** What it writes down comes from its command. */
+const isShell = (name: string): boolean => name.endsWith("worker");
+
 const placeOf = ({ queue, token }: Note): string => `${queue} ${token}`;
 
-export function judge(notes: readonly Note[], actors: readonly Actor[]): Verdict {
+export function judge(unsorted: readonly Note[], actors: readonly Actor[]): Verdict {
+  const notes = unsorted.toSorted((one, other) => one.at - other.at);
   const of = (what: Note["what"]): Note[] => notes.filter((note) => note.what === what);
   const got = Map.groupBy(of("got"), placeOf);
   const acked = Map.groupBy(of("acked"), placeOf);
   const accepted = of("put").flatMap(placesOf);
   const undone = of("undone").flatMap(placesOf);
   const strange = strangeOnes(got, acked, actors);
+  const fates = new Fates(notes);
   return {
     complaints: [
       ...of("wrong").map(({ queue, token, who }) => `wrong: ${queue} ${who} ${token}`),
-      ...accepted.filter((place) => !got.has(place)).map((place) => `lost: ${place}`),
+      ...new Set(accepted.filter((place) => !got.has(place)).map((place) => `lost: ${place}`)),
+      ...[...got].flatMap(([place, all]) => fates.lossOf(place, all)),
       ...undone.filter((place) => got.has(place)).map((place) => `undone, and there: ${place}`),
       ...[...acked].filter(([, all]) => all.length > 1).map(([place]) => `acked twice: ${place}`),
       ...strange.complaints,
@@ -44,6 +59,8 @@ export function judge(notes: readonly Note[], actors: readonly Actor[]): Verdict
     deliveries: of("got").length,
     again: of("got").length - got.size,
     acks: of("acked").length,
+    backs: of("back").length,
+    dropped: fates.dropped,
     excused: strange.excused,
   };
 }
@@ -70,11 +87,10 @@ function strangeOnes(
   for (const [place, acks] of acked) {
     const all = got.get(place) ?? [];
     for (const ack of acks) {
-      const own = all.findLast(({ who, at }) => who === ack.who && at <= ack.at);
-      const ownMs = own?.at ?? ack.at;
+      const ownMs = lastBefore(all, ack)?.at ?? ack.at;
       for (const { who, at } of all) {
-        const name = who.slice(0, who.indexOf("."));
-        const noteMs = name.endsWith("worker") ? SHELL_NOTE_MS : NOTE_MS;
+        const name = nameOf(who);
+        const noteMs = isShell(name) ? SHELL_NOTE_MS : NOTE_MS;
         const isAfter = at > ack.at + noteMs;
         const isDuring = who !== ack.who && at > ownMs + noteMs && at < ack.at;
         if (!isAfter && !isDuring) continue;
@@ -86,6 +102,58 @@ function strangeOnes(
   }
   return { complaints, excused };
 }
+
+/**
+ * What became of a message that was delivered: it was acked, or it is there when the rest is taken.
+ *
+ * Of many deliveries nobody knows whether their ack was done: who began it was killed, or it was another
+ * program's. So one is lost where none of its deliveries can have acked it.
+ */
+class Fates {
+  /** Deliveries of which it is known that they ended without an ack, or a nack. */
+  dropped = 0;
+  readonly #acks: ReadonlyMap<string, readonly Note[]>;
+  readonly #backs: ReadonlyMap<string, readonly Note[]>;
+  readonly #killedMs: ReadonlyMap<string, number>;
+
+  constructor(notes: readonly Note[]) {
+    const of = (...whats: readonly Note["what"][]): Map<string, Note[]> =>
+      Map.groupBy(
+        notes.filter(({ what }) => whats.includes(what)),
+        placeOf,
+      );
+    this.#acks = of("acking", "acked");
+    this.#backs = of("back");
+    this.#killedMs = new Map((of("killed").get(" ") ?? []).map(({ who, at }) => [who, at]));
+  }
+
+  lossOf(place: string, deliveries: readonly Note[]): string[] {
+    const acks = (this.#acks.get(place) ?? []).filter((ack) => !this.#isInVain(ack));
+    const backs = this.#backs.get(place) ?? [];
+    const endings = [...acks, ...backs].map((note) => lastBefore(deliveries, note));
+    const open = deliveries.filter((one) => one.who !== REST && !endings.includes(one));
+    this.dropped += open.length;
+    if (deliveries.some(({ who }) => who === REST)) return [];
+    // At its nack it was still his: nobody who had it before can have acked it.
+    const backMs = Math.max(...backs.map(({ since = 0 }) => since));
+    const mayBeAcked = acks.some((ack) => (lastBefore(deliveries, ack)?.at ?? ack.at) >= backMs);
+    if (mayBeAcked) return [];
+    const last = deliveries.at(-1)!;
+    const back = backs.at(-1);
+    return back !== undefined && back.at >= last.at
+      ? [`lost after it was given back by ${back.who}: ${place}`]
+      : [`lost in the hand of ${last.who}, who did not ack it: ${place}`];
+  }
+
+  /** A worker's command outlives it; what it has done then nobody acks. */
+  #isInVain({ who, at }: Note): boolean {
+    return isShell(nameOf(who)) && at > (this.#killedMs.get(who) ?? Infinity);
+  }
+}
+
+/** The delivery that a note of the same one is about. */
+const lastBefore = (deliveries: readonly Note[], note: Note): Note | undefined =>
+  deliveries.findLast(({ who, at }) => who === note.who && at <= note.at);
 
 /** A payload was made once: under two ids it is two messages. */
 function doubles(got: ReadonlyMap<string, readonly Note[]>): string[] {
