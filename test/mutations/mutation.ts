@@ -11,7 +11,7 @@ export interface Mutation {
   readonly breaks: string;
   /** The tests that may see it, where that is not all that there are for its room. */
   readonly catchers?: readonly string[];
-  /** Why nothing sees it: what makes it harmless. */
+  /** Why nothing that looks for it sees it: what makes it harmless, or who did see it. */
   readonly survives?: string;
 }
 

@@ -40,7 +40,7 @@ export function table(rows: readonly Row[]): string {
   if (others.length === 0) return lines.join("\n");
   lines.push(
     "",
-    line("bug that was not found", "what it would break", "why that is harmless"),
+    line("bug that was not found", "what it would break", "why, or who did find it"),
     line("---", "---", "---"),
   );
   for (const { mutation, outcome } of others) {
