@@ -171,14 +171,23 @@ export interface Search {
   readonly unsound: Unsound;
 }
 
-/** Looks for the bug that is planted there, until it is found or nobody is left to look. */
+/**
+ * Looks for the bug that is planted there, until it is found or nobody is left to look.
+ *
+ * @param first  a test file that is asked before all others.
+ */
 export async function lookFor(
   search: Search,
   mutation: Pick<Mutation, "file" | "catchers">,
+  first?: string,
 ): Promise<Outcome> {
   const { place, sound, seconds, tests } = search;
   const hard = await compile(place);
   if (hard !== undefined) return hard;
+  if (first?.startsWith("test/")) {
+    const seen = await tryTests(search, first);
+    if (seen?.kind === "caught") return seen;
+  }
   const rooms = mutation.file.startsWith("topic/") ? TOPIC : QUEUE;
   if (seconds > 0) {
     const seen = await simulate(place, sound, seconds);

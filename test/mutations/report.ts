@@ -50,6 +50,17 @@ export function table(rows: readonly Row[]): string {
   return lines.join("\n");
 }
 
+/** Who found each bug, by the table of the last time in the page: by the bug's name. */
+export function lastFinders(page: string): Map<string, string> {
+  const lines = page.slice(page.indexOf(BEGIN), page.indexOf(END)).split("\n");
+  const rows = lines.map((text) => text.split(/(?<!\\)\|/).map((one) => one.trim()));
+  return new Map(
+    rows.flatMap(([, name = "", , by = "", ...more]) =>
+      more.length > 2 && /^(simulation|test\/.*\.ts)$/.test(by) ? [[name, by] as const] : [],
+    ),
+  );
+}
+
 /** The page with this table between its two marks. @throws where it has none. */
 export function placed(page: string, text: string): string {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];

@@ -1,12 +1,12 @@
 /**
  * Plants one bug after the other in a copy of the tree, and sees who finds it.
  *
- *   node test/mutations/run.ts [--only TEXT]… [--seconds 60] [--no-tests] [--jobs 1] [--record FILE] [--write]
+ *   node test/mutations/run.ts [--only TEXT]… [--seconds 60] [--no-tests] [--jobs 1] [--record FILE] [--again] [--write]
  *
  * --only takes those whose name holds the text. --seconds is for the simulation (0: without it), --no-tests
  * leaves out what would look after it. --record keeps what came out, a line each, and does not run again what
- * is in there: all of it takes hours. --write puts the table into docs/guarantees.md. Exit 1
- * where one survives that is not explained, where one does not run, or where something fails without any.
+ * is in there: all of it takes hours. --again asks those tests first that found a bug the last time, by the page.
+ * --write puts the table into docs/guarantees.md. Exit 1 where one survives that is not explained, where one does not run, or where something fails without any.
  */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ import { lookFor } from "./catchers.ts";
 import type { Outcome, Unsound } from "./catchers.ts";
 import type { Mutation } from "./mutation.ts";
 import { MUTATIONS } from "./mutations.ts";
-import { placed, summary, table } from "./report.ts";
+import { lastFinders, placed, summary, table } from "./report.ts";
 import type { Row } from "./report.ts";
 import { Workplace } from "./workplace.ts";
 
@@ -37,6 +37,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "60" },
     jobs: { type: "string", default: "1" },
     record: { type: "string" },
+    again: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
     tests: { type: "boolean", default: true },
   },
@@ -65,8 +66,15 @@ for (const { name, outcome, seconds } of values.record ? readRecord(values.recor
   const mutation = wanted.find((one) => one.name === name);
   if (mutation) rows.set(mutation, { mutation, outcome, seconds });
 }
-const waiting = wanted.filter((mutation) => !rows.has(mutation));
+// What nobody finds is looked for longest: it comes last.
+const isQuick = ({ survives }: Mutation): boolean => survives === undefined;
+const missing = wanted.filter((mutation) => !rows.has(mutation));
+const waiting = [
+  ...missing.filter((one) => one !== NONE && isQuick(one)),
+  ...missing.filter((one) => one === NONE || !isQuick(one)),
+];
 
+const finders = values.again ? lastFinders(readFileSync(PAGE, "utf8")) : new Map<string, string>();
 const unsound: Unsound = new Map();
 
 // Whoever is told to stop leaves no copies behind.
@@ -82,7 +90,7 @@ async function work(): Promise<void> {
     for (let mutation = waiting.shift(); mutation; mutation = waiting.shift()) {
       const startMs = performance.now();
       place.plant(mutation === NONE ? undefined : mutation);
-      const outcome = await lookFor(search, mutation);
+      const outcome = await lookFor(search, mutation, finders.get(mutation.name));
       const row = { mutation, outcome, seconds: (performance.now() - startMs) / 1000 };
       rows.set(mutation, row);
       console.error(summary(row));
