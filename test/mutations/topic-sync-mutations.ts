@@ -107,7 +107,7 @@ export const TOPIC_SYNCS: readonly Mutation[] = [
     breaks: "A power cut on btrfs leaves a link in two directories, or in none.",
     catchers: POWER,
     survives:
-      "Not harmless: real power cuts find it, where what is simulated of btrfs does not. A replay was there twice in 46 of fewer than 200 states, and in none of 150 without the bug (node test/power/run.ts --fs btrfs --roles publish,publish,publish,consume,manage,manage,manage --seconds 15 --states 300 --seed 21).",
+      "Not harmless: real power cuts find it, where what is simulated of btrfs does not. A replay was there twice in 46 of fewer than 200 states, and in none of 200 without the bug (node test/power/run.ts --fs btrfs --roles publish,publish,publish,consume,manage,manage,manage --seconds 15 --states 300 --seed 21).",
   },
   {
     name: "log: bucket not synced before it is used, careful disk",
