@@ -259,13 +259,16 @@ async function syncMarker(
 export async function finishOrDrop(delivery: Delivery, name: string): Promise<boolean> {
   const { site } = delivery;
   const { fs, layout } = site;
-  const [, hash = "", current = "", , sliceName = ""] = KEYED.exec(name) ?? [];
+  const [, hash = "", current = "", next = "", sliceName = ""] = KEYED.exec(name) ?? [];
   if (parseSlice(sliceName) === undefined) return false;
   const path = `${layout.tmp}/${name}`;
   const inode = await inodeAt(site, path);
-  const marker = await inodeAt(site, `${layout.dedup}/${current}/${hash}`);
-  if (inode !== undefined && marker === inode) {
+  for (const epoch of [current, next]) {
+    // After a power cut the second may be there alone: with no batch it would stand for nothing.
+    const marker = await inodeAt(site, `${layout.dedup}/${epoch}/${hash}`);
+    if (inode === undefined || marker !== inode) continue;
     await finishOther(delivery, path, inode, "disk");
+    break;
   }
   await ignore(() => fs.unlink(path), "ENOENT");
   return true;

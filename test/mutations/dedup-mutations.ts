@@ -150,6 +150,14 @@ export const DEDUPS: readonly Mutation[] = [
     catchers: KEYED,
   },
   {
+    name: "key: a batch of the dead with its second marker alone swept",
+    file: DEDUP,
+    find: "for (const epoch of [current, next]) {\n    // After",
+    replace: "for (const epoch of next === '' ? [next] : [current]) {\n    // After",
+    breaks: "A key stands for a batch that was never delivered.",
+    catchers: POWER,
+  },
+  {
     name: "key: forgotten too early",
     file: DEDUP,
     find: "const oldestMs = nowMs - 3 * windowMs;",

@@ -225,6 +225,12 @@ const STORIES: Readonly<Record<string, Story>> = {
     life: put("a", "k"),
     after: put("b", "k"),
   },
+  "a put with a key, a sweep after the power cut, and another one": {
+    before: inTurn(create, oneOfTwo),
+    life: put("a", "k"),
+    after: inTurn(sweep, put("b", "k")),
+    kinds: CAREFUL,
+  },
   "a put with the key of a dead one": {
     before: inTurn(create, oneOfTwo),
     dying: put("a", "k"),
