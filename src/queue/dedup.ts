@@ -17,18 +17,12 @@
  */
 import { dirname } from "node:path";
 
-import {
-  ignore,
-  listIfThere,
-  makeDirectory,
-  readAll,
-  renameOnce,
-  syncDirectory,
-} from "../disk/durable.ts";
+import { ignore, makeDirectory, readAll, renameOnce, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { formatSlice, parseSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Draft, PutOptions } from "./draft.ts";
+import { tidy } from "./forget-keys.ts";
 import type { Delivery, Sync } from "./intake.ts";
 import type { Site } from "./site.ts";
 
@@ -263,41 +257,14 @@ export async function finishOrDrop(delivery: Delivery, name: string): Promise<bo
   if (parseSlice(sliceName) === undefined) return false;
   const path = `${layout.tmp}/${name}`;
   const inode = await inodeAt(site, path);
-  for (const epoch of [current, next]) {
-    // After a power cut the second may be there alone: with no batch it would stand for nothing.
-    const marker = await inodeAt(site, `${layout.dedup}/${epoch}/${hash}`);
-    if (inode === undefined || marker !== inode) continue;
+  const isMarked = async (epoch: string): Promise<boolean> =>
+    inode === (await inodeAt(site, `${layout.dedup}/${epoch}/${hash}`));
+  // After a power cut the second marker may be there alone: without its batch it would stand for nothing.
+  if (inode !== undefined && ((await isMarked(current)) || (await isMarked(next)))) {
     await finishOther(delivery, path, inode, "disk");
-    break;
   }
   await ignore(() => fs.unlink(path), "ENOENT");
   return true;
-}
-
-/** Epochs that are there while keys are put: this one, the next, and some that may be forgotten. */
-const EPOCHS = 5;
-
-/** Forgets old keys now and then, so that a queue without `gc` does not keep them for ever. */
-async function tidy(site: Site, windowMs: number): Promise<void> {
-  if ((await listIfThere(site.fs, site.layout.dedup)).length < EPOCHS) return;
-  await forgetKeys(site, windowMs, await site.now());
-}
-
-/** Removes the epochs that no put looks at any more. Returns how many markers went. */
-export async function forgetKeys(site: Site, windowMs: number, nowMs: number): Promise<number> {
-  const { fs, layout } = site;
-  // An epoch later than needed: a writer may be late.
-  const oldestMs = nowMs - 3 * windowMs;
-  let forgotten = 0;
-  for (const epoch of await listIfThere(fs, layout.dedup)) {
-    if (!/^\d+$/.test(epoch) || Number(epoch) >= oldestMs) continue;
-    const directory = `${layout.dedup}/${epoch}`;
-    for (const name of await listIfThere(fs, directory)) {
-      if (await ignore(() => fs.unlink(`${directory}/${name}`), "ENOENT")) forgotten++;
-    }
-    await ignore(() => fs.rmdir(directory), "ENOENT", "ENOTEMPTY");
-  }
-  return forgotten;
 }
 
 export const isKeyed = (name: string): boolean => KEYED.test(name);

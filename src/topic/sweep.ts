@@ -19,7 +19,7 @@ import { parseSlice } from "../message/slice.ts";
 import { isName } from "../names.ts";
 import { setAside } from "../queue/aside.ts";
 import type { Warn } from "../queue/aside.ts";
-import { forgetKeys } from "../queue/dedup.ts";
+import { forgetKeys } from "../queue/forget-keys.ts";
 import type { Delivery } from "../queue/intake.ts";
 import { clearRemoved, REMOVED, removeSite } from "../queue/remove.ts";
 import { unlessRemoved } from "../queue/site.ts";

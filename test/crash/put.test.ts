@@ -146,9 +146,9 @@ describe("a writer with a dedup key that dies at any call", () => {
       );
     }
     expect(crashes).toEqual([
-      [19, 17],
-      [19, 17],
-      [19, 17],
+      [20, 17],
+      [20, 17],
+      [20, 17],
       [36, 17],
       [36, 17],
       [34, 17],
@@ -173,9 +173,9 @@ describe("a writer with a dedup key that dies at any call", () => {
       );
     }
     expect(crashes).toEqual([
-      [19, 20],
-      [19, 20],
-      [21, 22],
+      [20, 21],
+      [20, 21],
+      [22, 23],
       [42, 43],
       [42, 43],
       [40, 41],

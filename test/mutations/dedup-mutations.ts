@@ -136,8 +136,8 @@ export const DEDUPS: readonly Mutation[] = [
   {
     name: "key: a marked batch of the dead dropped",
     file: DEDUP,
-    find: "if (inode !== undefined && marker === inode) {",
-    replace: "if (inode !== undefined && marker === -1) {",
+    find: "((await isMarked(current)) || (await isMarked(next)))",
+    replace: "hash === sliceName",
     breaks: "A key stands for a batch that was never delivered.",
     catchers: KEYED,
   },
@@ -152,14 +152,14 @@ export const DEDUPS: readonly Mutation[] = [
   {
     name: "key: a batch of the dead with its second marker alone swept",
     file: DEDUP,
-    find: "for (const epoch of [current, next]) {\n    // After",
-    replace: "for (const epoch of next === '' ? [next] : [current]) {\n    // After",
+    find: "((await isMarked(current)) || (await isMarked(next)))",
+    replace: "(await isMarked(current))",
     breaks: "A key stands for a batch that was never delivered.",
     catchers: POWER,
   },
   {
     name: "key: forgotten too early",
-    file: DEDUP,
+    file: "queue/forget-keys.ts",
     find: "const oldestMs = nowMs - 3 * windowMs;",
     replace: "const oldestMs = nowMs + windowMs;",
     breaks: "A key that was seen within its window is delivered again.",
