@@ -73,6 +73,19 @@ const settle =
     await consumer.close();
   };
 
+/** Has the first two in hand at once: the first is parted from the others, and nobody settles it. */
+const part: Life = async (spool, promised) => {
+  const queue = spool.queue("jobs");
+  const consumer = queue.consumer("beating");
+  const slot = new Slot(consumer, queue.room, LINES.length);
+  await slot.next();
+  const second = (await slot.next())!;
+  promised.acking("two");
+  await second.ack();
+  await slot.close();
+  await consumer.close();
+};
+
 const makeTopic =
   (...names: readonly string[]): Life =>
   async (spool) => {
@@ -217,6 +230,11 @@ const STORIES: Readonly<Record<string, Story>> = {
     dying: settle("nack", "ack"),
     life: sweep,
     isLong: true,
+    kinds: CAREFUL,
+  },
+  "a message is parted from those behind it": {
+    before: inTurn(create, putLines),
+    life: part,
     kinds: CAREFUL,
   },
   "a dropped file is adopted": { before: create, life: inTurn(drop, adopt) },
