@@ -21,7 +21,7 @@ import statusCommand from "./status.ts";
 
 interface Options extends GlobalOptions {
   readonly once?: boolean;
-  readonly interval: number;
+  readonly interval?: number;
   readonly theme?: ThemeName;
 }
 
@@ -45,8 +45,8 @@ export default function topCommand(context: Context): Verb {
     )
     .argument("[queue...]", "these queues, or all subscriptions of these topics; default all")
     .option("--once", "print the list once, as text, after one interval")
-    .option("--interval <duration>", "how often to look", parseInterval, INTERVAL_MS)
-    .option("--theme <name>", "colours: as the terminal seems to be by default", THEME_NAMES)
+    .option("--interval <duration>", "how often to look (default 2s)", parseInterval)
+    .option("--theme <name>", "colours; by default as the terminal seems to be", THEME_NAMES)
     .after(EXAMPLES)
     .action((words: string[], options: Options) => top(context, words, options));
 }
@@ -72,7 +72,7 @@ async function top(context: Context, words: readonly string[], options: Options)
     dir: context.dirOf(options),
     cacheDir: context.cacheDir,
     names,
-    intervalMs: options.interval,
+    intervalMs: options.interval ?? INTERVAL_MS,
     theme: options.theme ?? themeFor(context.env),
     isAscii: isAsciiOnly(context.env),
   });
@@ -97,10 +97,11 @@ async function printOnce(
   options: Options,
 ): Promise<void> {
   const samples = new Map<string, Sample>();
+  const intervalMs = options.interval ?? INTERVAL_MS;
   const spool = await context.open(options);
   const sampler = new Sampler(spool, {
     names,
-    intervalMs: options.interval,
+    intervalMs,
     isUnlimited: true,
     tell: (news) => {
       for (const sample of news) samples.set(rowKey(sample), sample);
@@ -110,10 +111,10 @@ async function printOnce(
     },
   });
   await sampler.round();
-  await sleep(options.interval);
+  await sleep(intervalMs);
   const head: Head = await sampler.round();
   sampler.save();
   const all = { sort: "name", isReversed: false, filter: "", folded: new Set<string>() } as const;
   const rows = arrange(samples, all);
-  await context.write(renderTop(context.outputOf(options), rows, head, options.interval));
+  await context.write(renderTop(context.outputOf(options), rows, head, intervalMs));
 }
