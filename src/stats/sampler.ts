@@ -23,7 +23,7 @@ import { TopicFlows } from "./topic-flows.ts";
 import { topicSample } from "./topic-summary.ts";
 
 /** Of a core. */
-const SHARE = 0.15;
+const SHARE = 0.1;
 
 /** What changed may take this part of a round; the rest is for those whose turn it is. */
 const CHANGED_SHARE = 0.6;

@@ -16,8 +16,8 @@ import type { SessionOptions } from "./session.ts";
 /** A disk that answers at once has no screen flash by before an error, in ms. */
 const FIRST_MS = 300;
 
-/** More is not seen, and costs. */
-const MAX_FPS = 15;
+/** A key waits for the next frame: no longer than this has it. News comes twice a second at the most. */
+const MAX_FPS = 30;
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

@@ -17,8 +17,8 @@ import type { Row } from "./tree.ts";
 import { firstUi, press, settle } from "./ui.ts";
 import type { Effect, Ui } from "./ui.ts";
 
-/** News is drawn so often, in ms; a key at once. */
-const NEWS_MS = 500;
+/** News is drawn so often, in ms; a key at once, of what was news then. */
+const NEWS_MS = 900;
 
 /** Clock and ages go on without news. */
 const TICK_MS = 1000;
@@ -45,7 +45,7 @@ export class Session {
   #size: Size = { columns: 80, rows: 24 };
   #frozen: Seen | undefined;
   #rounds = 0;
-  /** Counts up with all that is new. */
+  /** Counts up where what is new is to be drawn: sorting it for each key would take longer than the key. */
   #version = 0;
   #arranged:
     | {
@@ -53,6 +53,8 @@ export class Session {
         readonly rows: readonly Row[];
         longestName: number;
         totals: Totals;
+        /** The subscriptions of each topic. */
+        members: ReadonlyMap<string, readonly string[]>;
       }
     | undefined;
   #newsTimer: NodeJS.Timeout | undefined;
@@ -63,7 +65,9 @@ export class Session {
     this.#options = options;
     this.#ui = firstUi(options.intervalMs, options.theme);
     this.sampler = new RemoteSampler({ ...options, onNews: () => this.#news() });
-    this.#ticks = setInterval(() => this.#draw(), TICK_MS);
+    this.#ticks = setInterval(() => {
+      if (Date.now() - this.#drawnMs >= NEWS_MS) this.#draw();
+    }, TICK_MS);
   }
 
   /** Calls this when there is something to draw. */
@@ -141,18 +145,20 @@ export class Session {
     const rows = arrange(samples, this.#ui);
     let longestName = 0;
     for (const { name } of rows) longestName = Math.max(longestName, name.length + 2);
-    this.#arranged = { of, rows, longestName, totals: totalsOf(samples.values()) };
+    const members = Map.groupBy(
+      [...samples.values()].filter(({ kind }) => kind === "subscription").map(({ name }) => name),
+      (name) => name.slice(0, name.indexOf("/")),
+    );
+    this.#arranged = { of, rows, longestName, members, totals: totalsOf(samples.values()) };
     return this.#arranged;
   }
 
   #depthsOf({ name, kind }: Sample): readonly number[] {
     if (kind !== "topic" && kind !== "pattern") return this.#depths.of([name]);
-    const all = [...this.sampler.samples.keys()];
-    return this.#depths.of(all.filter((key) => key.startsWith(`${name}/`) && !key.endsWith("/")));
+    return this.#depths.of(this.#list().members.get(name) ?? []);
   }
 
   #news(): void {
-    this.#version++;
     const { samples, rounds, isOver, failure } = this.sampler;
     if (rounds > this.#rounds && this.#frozen === undefined) this.#depths.push(samples);
     this.#rounds = rounds;
@@ -161,6 +167,7 @@ export class Session {
     const waitMs = Math.max(0, this.#drawnMs + NEWS_MS - Date.now());
     this.#newsTimer = setTimeout(() => {
       this.#newsTimer = undefined;
+      this.#version++;
       this.#draw();
     }, waitMs);
   }

@@ -17,8 +17,12 @@ export interface Ui extends Arrangement {
   readonly mode: Mode;
   /** What is being typed: a filter or a command. */
   readonly draft: string;
-  /** The row that the cursor is on, and where that was: a row may go. */
+  /**
+   * The row that the cursor stays on while others come and go; undefined: it stays on the first one, whichever
+   * that is, until somebody moves it.
+   */
   readonly cursor: string | undefined;
+  /** Where the cursor is. */
   readonly at: number;
   /** The first row that is shown. */
   readonly top: number;
@@ -71,11 +75,11 @@ export function firstUi(intervalMs: number, theme: ThemeName): Ui {
 
 /** The cursor where its row is now, or where it was; and the screen where the cursor is. */
 export function settle(ui: Ui, { rows, page }: Around): Ui {
-  const found = rows.findIndex(({ key }) => key === ui.cursor);
+  const found = ui.cursor === undefined ? 0 : rows.findIndex(({ key }) => key === ui.cursor);
   const at = Math.max(0, Math.min(found === -1 ? ui.at : found, rows.length - 1));
   const lastTop = Math.max(0, rows.length - page);
   const top = Math.max(0, Math.min(Math.max(ui.top, at - page + 1), at, lastTop));
-  return { ...ui, at, top, cursor: rows[at]?.key };
+  return { ...ui, at, top, cursor: ui.cursor === undefined ? undefined : rows[at]?.key };
 }
 
 export function press(before: Ui, key: string, around: Around): Next {
@@ -167,7 +171,7 @@ function move(ui: Ui, act: Act, { rows, page }: Around): Ui {
     last: rows.length,
   };
   const at = Math.max(0, Math.min(ui.at + (by[act] ?? 0), rows.length - 1));
-  return { ...ui, at, cursor: rows[at]?.key };
+  return { ...ui, at, cursor: at === 0 ? undefined : rows[at]?.key };
 }
 
 function change(ui: Ui, act: Act, { rows }: Around): Ui {

@@ -7,7 +7,7 @@
  * Needs `npm run build`, Linux and tmux. Of the messages a fifth are files of their own, the rest lie in batches
  * of up to a thousand; each of twenty subscriptions of a topic has one more. Changes are puts and acks by two processes.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,6 +17,8 @@ import { openSpool } from "../../src/spool.ts";
 
 const SPOOL = new URL("../../bin/spool", import.meta.url).pathname;
 const SUBSCRIPTIONS = 20;
+
+const PATIENCE_MS = 60_000;
 
 /** As Linux has it everywhere. */
 const TICKS_PER_S = 100;
@@ -128,7 +130,11 @@ async function measure(dir: string, socket: string): Promise<void> {
   tmux("new-session", "-d", "-x", "160", "-y", "50", ...env, command);
   const screen = (): string => tmux("capture-pane", "-p");
   const shows = async (what: RegExp, everyMs: number): Promise<void> => {
-    while (!what.test(screen())) await sleep(everyMs);
+    const endMs = performance.now() + PATIENCE_MS;
+    while (!what.test(screen())) {
+      if (performance.now() > endMs) throw new Error(`never on the screen: ${what}\n${screen()}`);
+      await sleep(everyMs);
+    }
   };
   await shows(/all looked at/, 100);
   console.log(`first complete look after ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
@@ -162,7 +168,15 @@ async function measure(dir: string, socket: string): Promise<void> {
   console.log(
     `key to screen, tmux included: median ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(1)} ms, of ${keysMs.length}`,
   );
-  tmux("kill-server");
+  const tmuxMs: number[] = [];
+  for (let times = 0; times < 20; times++) {
+    const sentMs = performance.now();
+    tmux("send-keys", "Up");
+    screen();
+    tmuxMs.push(performance.now() - sentMs);
+  }
+  tmuxMs.sort((one, other) => one - other);
+  console.log(`of that tmux alone: median ${tmuxMs[10]!.toFixed(0)} ms`);
 }
 
 if (values.churn === undefined) {
@@ -200,6 +214,7 @@ if (values.churn === undefined) {
     const perS = (1000 * (done[0]! + done[1]! - from)) / (performance.now() - fromMs);
     console.log(`changes ${perS.toFixed(0)} a second`);
   } finally {
+    spawnSync("tmux", ["-S", `${dir}/tmux`, "kill-server"]);
     for (const load of loads) load.kill("SIGKILL");
     rmSync(dir, { recursive: true, force: true });
   }
