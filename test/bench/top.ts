@@ -8,6 +8,7 @@
  * of up to a thousand; each of twenty subscriptions of a topic has one more. Changes are puts and acks by two processes.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -215,7 +216,10 @@ if (values.churn === undefined) {
     console.log(`changes ${perS.toFixed(0)} a second`);
   } finally {
     spawnSync("tmux", ["-S", `${dir}/tmux`, "kill-server"]);
-    for (const load of loads) load.kill("SIGKILL");
+    for (const load of loads) {
+      const over = once(load, "exit");
+      if (load.kill("SIGKILL")) await over;
+    }
     rmSync(dir, { recursive: true, force: true });
   }
 } else {
