@@ -4,6 +4,8 @@
 //   spool.cjs             a few lines that load core.cjs
 //   core.cjs, core.cache  what the hot verbs need, in one file, and V8's code for it
 //   cli/                  the other verbs, each in a file of its own
+//   tui/main.mjs          the screen of `spool top`, with Ink and React in it; an ES module, because Ink is one
+//                         that awaits as it loads, which CommonJS cannot
 //   lib/                  the library
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -35,16 +37,24 @@ async function modulesOf(input) {
       }
     },
   };
-  const made = await rolldown({ input, platform: "node", plugins: [graph] });
+  const made = await rolldown({ input, platform: "node", plugins: [graph, screen] });
   await made.generate();
   await made.close();
   return found;
 }
 
+// Where a verb imports the screen it finds what is built of it.
+const screen = {
+  name: "screen",
+  resolveId: (id) =>
+    id.endsWith("/tui/main.tsx") ? { id: "../tui/main.mjs", external: true } : null,
+};
+
 async function bundle(input, options = {}) {
   const made = await rolldown({
     input,
     platform: "node",
+    plugins: [screen],
     transform: { define: { SPOOL_VERSION: JSON.stringify(version) } },
   });
   await made.write({
@@ -54,6 +64,25 @@ async function bundle(input, options = {}) {
     entryFileNames: "[name].cjs",
     chunkFileNames: "cli/[name]-[hash].cjs",
     ...options,
+  });
+  await made.close();
+}
+
+async function bundleScreen() {
+  const made = await rolldown({
+    input: { main: "./src/tui/main.tsx" },
+    platform: "node",
+    // Only for who develops Ink itself, by DEV=true.
+    external: ["react-devtools-core"],
+    // React for developers takes several times as long for each frame.
+    transform: { define: { "process.env.NODE_ENV": '"production"' } },
+  });
+  await made.write({
+    dir: join(NEW, "tui"),
+    format: "esm",
+    minify: true,
+    entryFileNames: "[name].mjs",
+    chunkFileNames: "[name]-[hash].mjs",
   });
   await made.close();
 }
@@ -71,6 +100,7 @@ await bundle(
     },
   },
 );
+await bundleScreen();
 const file = join(NEW, "core.cjs");
 writeFileSync(file, `(function(exports,require,start){${ascii(readFileSync(file, "utf8"))}\n})`);
 // The code of what ran in these is in the cache; the spool that they work on is thrown away.

@@ -95,3 +95,26 @@ export function parseTimeMs(text: string, nowMs: number): number {
   }
   return ms;
 }
+
+/** "3s", "12m", "4h", "9d": one unit, for a column. */
+export function formatAge(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)}h`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}
+
+/** "512", "1.5k", "20M": three digits at the most. */
+export function formatSize(bytes: number): string {
+  let value = bytes;
+  for (const unit of ["", "k", "M", "G", "T"]) {
+    if (value < 1000 || unit === "T") {
+      return unit === "" || value >= 100
+        ? `${Math.round(value)}${unit}`
+        : `${value.toFixed(1)}${unit}`;
+    }
+    value /= 1024;
+  }
+  return String(bytes);
+}

@@ -14,7 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   topic: ["disk", "message", "queue"],
   stats: ["disk", "message", "queue", "topic"],
   bench: ["disk", "queue"],
-  cli: ["message", "queue", "topic", "stats", "bench"],
+  cli: ["message", "queue", "topic", "stats", "bench", "tui"],
   tui: ["stats"],
 };
 

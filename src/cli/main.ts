@@ -40,6 +40,7 @@ export const VERBS: Verbs = {
   replay: ["deliver again from a topic's log", () => import("./commands/replay.ts")],
   peek: ["look at messages without claiming them", () => import("./commands/peek.ts")],
   status: ["show what is in the queues", () => ({ default: status })],
+  top: ["watch all queues on a screen", () => import("./commands/top.ts")],
   check: ["answer a monitoring system", () => import("./commands/check.ts")],
   metrics: ["print figures for Prometheus", () => import("./commands/metrics.ts")],
   queue: ["list, make, change and remove queues", () => import("./commands/queue.ts")],
@@ -95,6 +96,10 @@ async function runVerb(context: Context, words: readonly string[]): Promise<numb
     const { waitAndTell } = await import("../bench/waiter.ts");
     await waitAndTell(words[1] ?? "", words[2] ?? "");
     return 0;
+  }
+  if (verb === "__sample") {
+    const { runSamplerProcess } = await import("../stats/sampler-process.ts");
+    await runSamplerProcess();
   }
   const entry = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
   if (entry !== undefined) {

@@ -21,6 +21,14 @@ const BLOCK_BYTES = 64 * 1024;
 /** Longer than any line, in bytes: what has no end after so much has none. */
 const LINE_BYTES = 1000;
 
+/** What to leave out of what was told before the first look: for who has many to look at, and asks for now. */
+export interface Recent {
+  /** Windows that began before this, in s since the epoch. */
+  readonly fromS: number;
+  /** What is further from the end of a file than this, in bytes. */
+  readonly tailBytes: number;
+}
+
 /** Appends to the file of a window and host. @throws what the system says. */
 export function appendFlow(directory: string, fromS: number, host: string, line: string): void {
   const path = `${directory}/${fromS}-${host}`;
@@ -69,10 +77,17 @@ interface Window {
 /** The lines of all windows in a directory, each once. */
 export class FlowFiles {
   readonly #directory: string;
+  readonly #recent: Recent | undefined;
   readonly #windows = new Map<string, Window>();
 
-  constructor(directory: string) {
+  constructor(directory: string, recent?: Recent) {
     this.#directory = directory;
+    this.#recent = recent;
+  }
+
+  /** True where there was a window, however old, at the last look. */
+  get hasAny(): boolean {
+    return this.#windows.size > 0;
   }
 
   /** Tells each line that came since the last time, and when its window began, in ms. Never fails. */
@@ -87,7 +102,7 @@ export class FlowFiles {
       const from = FLOW_NAME.exec(name)?.[1];
       if (from === undefined) continue;
       try {
-        this.#readFile(name, (line) => tell(line, Number(from) * 1000));
+        this.#readFile(name, Number(from), (line) => tell(line, Number(from) * 1000));
       } catch {
         // Removed since it was listed, or not ours to read.
       }
@@ -95,12 +110,21 @@ export class FlowFiles {
     for (const name of this.#windows.keys()) if (!names.includes(name)) this.#windows.delete(name);
   }
 
-  #readFile(name: string, tell: (line: string) => void): void {
-    const window = this.#windows.get(name) ?? { bytes: 0, rest: "" };
+  #readFile(name: string, fromS: number, tell: (line: string) => void): void {
+    let window = this.#windows.get(name);
+    const isNew = window === undefined;
+    window ??= { bytes: 0, rest: "" };
     this.#windows.set(name, window);
+    const isOld = this.#recent !== undefined && fromS < this.#recent.fromS;
+    if (isOld) return;
     const path = `${this.#directory}/${name}`;
     const stat = fs.lstatSync(path);
     if (!stat.isFile() || stat.size <= window.bytes) return;
+    if (isNew && this.#recent !== undefined && stat.size > this.#recent.tailBytes) {
+      window.bytes = stat.size - this.#recent.tailBytes;
+      // It begins within a line, whose rest is none.
+      window.rest = "-";
+    }
     const fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       const block = Buffer.allocUnsafe(Math.min(BLOCK_BYTES, stat.size - window.bytes));

@@ -6,6 +6,7 @@
  * what cannot be read flowed unseen.
  */
 import { FlowFiles, WINDOW_S } from "../disk/flow-file.ts";
+import type { Recent } from "../disk/flow-file.ts";
 import { FLOWS } from "../queue/flow.ts";
 import type { FlowKind } from "../queue/flow.ts";
 import { Series } from "./series.ts";
@@ -15,6 +16,14 @@ export const SETTLED_MS = 1500;
 
 /** What each process did is kept for so long, in ms. */
 const PROCESS_MS = 60_000;
+
+/** Read of a file at the first look by who wants the last minute alone, in bytes: some 1500 lines. */
+const TAIL_BYTES = 64 * 1024;
+
+/** For who looks at thousands of queues: of their hour the last minute or so. */
+export function recentFlow(nowMs: number): Recent {
+  return { fromS: Math.floor((nowMs - 2 * PROCESS_MS) / 1000) - WINDOW_S, tailBytes: TAIL_BYTES };
+}
 
 const LINE = /^(\d{1,7}) (\d{1,9}) ([\w.-]{1,100}) (\d{1,15}) (\d{1,15}) (\d{1,15}) (\d{1,15})$/;
 
@@ -28,8 +37,13 @@ export class FlowReader {
   readonly #told = new Map<string, { atMs: number; counts: readonly number[] }[]>();
 
   /** @param directory  flow/ of a queue or topic. */
-  constructor(directory: string) {
-    this.#files = new FlowFiles(directory);
+  constructor(directory: string, recent?: Recent) {
+    this.#files = new FlowFiles(directory, recent);
+  }
+
+  /** True where anybody ever told what flows here, also where that is too old to be read. */
+  get hasAny(): boolean {
+    return this.#files.hasAny;
   }
 
   /** Reads what was told since the last look. */
@@ -40,11 +54,6 @@ export class FlowReader {
       if (late.length === 0) this.#told.delete(token);
       else if (late.length < told.length) this.#told.set(token, late);
     }
-  }
-
-  /** True where anything was ever told here. */
-  get hasAny(): boolean {
-    return Object.keys(this.#series).length > 0;
   }
 
   /** Messages a second, on average of the last `seconds` that are complete. */

@@ -26,6 +26,8 @@ export interface QueueStats {
   readonly nextDueInMs: number | undefined;
   /** Payload bytes ready, scheduled and in flight, with their framing. */
   readonly bytes: number;
+  /** The same without what is in flight: what max-bytes limits. */
+  readonly waitingBytes: number;
   /** Leases that are held. */
   readonly consumers: number;
   /** Of a subscription: published messages that no consumer is done with: ready, claimed, or to be retried. */
@@ -73,6 +75,7 @@ export async function countQueue(queue: Queue, breath?: Breath): Promise<QueueSt
     oldestMs: ready.messages === 0 ? undefined : Math.max(0, nowMs - ready.oldestMs),
     nextDueInMs: Number.isFinite(nextDueMs) ? Math.max(0, nextDueMs - nowMs) : undefined,
     bytes: ready.bytes + scheduled.bytes + inFlight.bytes,
+    waitingBytes: ready.bytes + scheduled.bytes,
     consumers: inFlight.consumers,
     lag: room.isSubscription
       ? behind.reduce((sum, { messages }) => sum + messages, dropped.messages)

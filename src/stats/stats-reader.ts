@@ -91,6 +91,11 @@ export class StatsReader {
     }
   }
 
+  /** For who asks one by one: this one is not there any more. */
+  forget(name: string): void {
+    this.#seen.delete(name);
+  }
+
   /** Leaves what was counted to the next process. Never fails. */
   save(): void {
     this.#spool.disk.counts?.save(this.#seen, this.#hasSeenAll);

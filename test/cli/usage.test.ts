@@ -239,6 +239,7 @@ describe.concurrent("help", () => {
     "consume",
     "peek",
     "status",
+    "top",
     "queue",
     "dlq",
     "pause",

@@ -1,0 +1,122 @@
+/** spool top — watch all queues on a screen. */
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { Verb } from "../verb.ts";
+
+import { SpoolError } from "../../errors.ts";
+import type { SpoolErrorCode } from "../../errors.ts";
+import { Sampler } from "../../stats/sampler.ts";
+import { rowKey } from "../../stats/sample.ts";
+import type { Head, Sample } from "../../stats/sample.ts";
+import { LEAST_INTERVAL_MS } from "../../tui/commands.ts";
+import { isAsciiOnly, THEME_NAMES, themeFor } from "../../tui/theme.ts";
+import type { ThemeName } from "../../tui/theme.ts";
+import { arrange } from "../../tui/tree.ts";
+import { parseDurationMs } from "../../units.ts";
+import { STDIN, STDOUT } from "../context.ts";
+import type { Context, GlobalOptions } from "../context.ts";
+import { command, examples, parseQueueOrTopic } from "../options.ts";
+import { keepHeapSmall } from "../small-heap.ts";
+import { renderTop } from "../top-output.ts";
+import statusCommand from "./status.ts";
+
+interface Options extends GlobalOptions {
+  readonly once?: boolean;
+  readonly interval?: number;
+  readonly theme?: ThemeName;
+}
+
+const INTERVAL_MS = 2000;
+
+const EXAMPLES = examples(
+  "spool top",
+  "spool top jobs logs                      # a queue, a topic with all of its subscriptions",
+  "spool top --interval 10s --theme light",
+  "spool top --once --interval 5s           # the list as text, with the rates of 5 s",
+  "spool top --json | jq '.rows[] | select(.state == \"STALLED\")'",
+);
+
+export default function topCommand(context: Context): Verb {
+  return command("top", "watch all queues on a screen")
+    .description(
+      "A row for each queue and topic, and under a topic its subscriptions: what is ready, claimed, scheduled " +
+        "and dead; how old the oldest is; messages a second that come and go, what follows from that, and how " +
+        "it does in a word. ? shows the keys, q quits. Where there is no terminal, or TERM is dumb, it is " +
+        "spool status, once.",
+    )
+    .argument("[queue...]", "these queues, or all subscriptions of these topics; default all")
+    .option("--once", "print the list once, as text, after one interval")
+    .option("--interval <duration>", "how often to look (default 2s)", parseInterval)
+    .option("--theme <name>", "colours; by default as the terminal seems to be", THEME_NAMES)
+    .after(EXAMPLES)
+    .action((words: string[], options: Options) => top(context, words, options));
+}
+
+function parseInterval(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms >= LEAST_INTERVAL_MS) return ms;
+  throw new SpoolError("BAD_VALUE", `--interval: ${LEAST_INTERVAL_MS}ms at the least`);
+}
+
+async function top(context: Context, words: readonly string[], options: Options): Promise<void> {
+  const names = words.map(parseQueueOrTopic);
+  const output = context.outputOf(options);
+  if (options.once || output !== "human") return printOnce(context, names, options);
+  const isScreen =
+    context.env["TERM"] !== "dumb" &&
+    (await context.isTerminal(STDIN)) &&
+    (await context.isTerminal(STDOUT));
+  if (!isScreen) return printStatus(context, names, options);
+  keepHeapSmall();
+  const { showTop } = await import("../../tui/main.tsx");
+  const failure = await showTop({
+    program: [process.argv[1]!, "__sample"],
+    dir: context.dirOf(options),
+    cacheDir: context.cacheDir,
+    names,
+    intervalMs: options.interval ?? INTERVAL_MS,
+    theme: options.theme ?? themeFor(context.env),
+    isAscii: isAsciiOnly(context.env),
+  });
+  if (failure === undefined) return;
+  throw new SpoolError(failure.code as SpoolErrorCode, failure.message, failure.hint);
+}
+
+async function printStatus(
+  context: Context,
+  names: readonly string[],
+  { dir }: Options,
+): Promise<void> {
+  const where = dir === undefined ? [] : ["-C", dir];
+  const call = statusCommand(context).read([...where, "--", ...names]);
+  await call!.verb.run(call!);
+}
+
+/** Looks twice, with one interval in between. */
+async function printOnce(
+  context: Context,
+  names: readonly string[],
+  options: Options,
+): Promise<void> {
+  const samples = new Map<string, Sample>();
+  const intervalMs = options.interval ?? INTERVAL_MS;
+  const spool = await context.open(options);
+  const sampler = new Sampler(spool, {
+    names,
+    intervalMs,
+    isUnlimited: true,
+    tell: (news) => {
+      for (const sample of news) samples.set(rowKey(sample), sample);
+    },
+    tellGone: (keys) => {
+      for (const key of keys) samples.delete(key);
+    },
+  });
+  await sampler.round();
+  await sleep(intervalMs);
+  const head: Head = await sampler.round();
+  sampler.save();
+  const all = { sort: "name", isReversed: false, filter: "", folded: new Set<string>() } as const;
+  const rows = arrange(samples, all);
+  await context.write(renderTop(context.outputOf(options), rows, head, intervalMs));
+}

@@ -1,0 +1,88 @@
+/**
+ * The process that looks at the spool for the one that draws.
+ *
+ * A process and not a thread: a call to a network disk that does not answer cannot be given up, and a thread
+ * that is in one keeps its whole process from ending. So the one that draws never touches the spool, goes on
+ * when this one hangs, tells so by its silence, and may leave it behind. It beats from the same loop that
+ * makes the calls, so a beat says that the disk answers.
+ *
+ * Ends when the other one does, or closes the channel.
+ */
+import { setFlagsFromString } from "node:v8";
+
+import { monotonicMs } from "../clock.ts";
+import { fromErrno, SpoolError } from "../errors.ts";
+import { openSpool } from "../spool.ts";
+import { Sampler } from "./sampler.ts";
+import type { FromSampler, Task, ToSampler } from "./sampler-messages.ts";
+
+const BEAT_MS = 500;
+
+/** Between two rounds at the least, in ms. */
+const REST_MS = 50;
+
+/** Errors of what was asked for: a further try would find the same. */
+const OVER = new Set(["NO_SPOOL", "NEWER_FORMAT", "NO_QUEUE", "NO_TOPIC", "BAD_SETTINGS"]);
+
+export async function runSamplerProcess(): Promise<void> {
+  // Names by the thousand, of which nothing is kept: see cli/small-heap.ts.
+  setFlagsFromString("--semi-space-growth-factor=1");
+  const tell = (message: FromSampler): void => {
+    process.send?.(message);
+  };
+  let sampler: Sampler | undefined;
+  let wake = (): void => {};
+  const end = (): never => {
+    sampler?.save();
+    process.exit();
+  };
+  // Also where it was killed.
+  process.on("disconnect", end);
+  setInterval(() => tell({ kind: "beat" }), BEAT_MS);
+  const task = await new Promise<Task>((resolve) => {
+    process.on("message", (message: ToSampler) => {
+      if (message.kind === "task") resolve(message.task);
+      else if (sampler !== undefined) {
+        if (message.kind === "wanted") sampler.wanted = message.names;
+        else sampler.intervalMs = message.ms;
+        if (message.kind === "interval") wake();
+      }
+    });
+  });
+  let isKnown = false;
+  for (;;) {
+    const startMs = monotonicMs();
+    try {
+      sampler ??= await open(task, tell);
+      tell({ kind: "round", head: await sampler.round() });
+      if (!isKnown) sampler.save();
+      isKnown = true;
+    } catch (thrown) {
+      const error = fromErrno(thrown);
+      if (!(error instanceof SpoolError)) throw error;
+      const { code, message, hint } = error;
+      const isOver = !isKnown && OVER.has(code);
+      tell({ kind: "failed", failure: { code, message, hint }, isOver });
+    }
+    const everyMs = sampler?.intervalMs ?? task.intervalMs;
+    const restMs = Math.max(REST_MS, everyMs - (monotonicMs() - startMs));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, restMs);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+async function open(task: Task, tell: (message: FromSampler) => void): Promise<Sampler> {
+  const { dir, cacheDir, names, intervalMs } = task;
+  const spool = await openSpool({ dir, cacheDir, create: false, blocking: true, tellsFlow: false });
+  return new Sampler(spool, {
+    names,
+    intervalMs,
+    tell: (samples) => tell({ kind: "samples", samples }),
+    tellGone: (keys) => tell({ kind: "gone", keys }),
+  });
+}
