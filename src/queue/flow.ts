@@ -75,7 +75,10 @@ export class FlowMeters {
     if (this.#timer !== undefined) return;
     this.#sinceMs = this.#clock.monotonicMs();
     this.#timer = setTimeout(this.#tellAll, TELL_MS).unref();
-    process.once("exit", this.#tellAll);
+    // Of a program with very many spools some do not tell their last second; Node would warn of a leak.
+    if (process.listenerCount("exit") < process.getMaxListeners()) {
+      process.once("exit", this.#tellAll);
+    }
   }
 
   #tell(): void {

@@ -161,8 +161,8 @@ describe("a sweep that dies at any call", () => {
     const findings = [/was set aside/];
     const verb = { before: five, prepare: leave, life: sweep, settings, findings };
     const later = { ...verb, aheadMs: 40 * 3600_000 };
-    expect(await everyCrash(`${dir}/ext4`, later)).toEqual([47, 59]);
-    expect(await everyCrash(`${dir}/nfs`, { ...later, type: NFS })).toEqual([64, 76]);
+    expect(await everyCrash(`${dir}/ext4`, later)).toEqual([47, 60]);
+    expect(await everyCrash(`${dir}/nfs`, { ...later, type: NFS })).toEqual([64, 77]);
     // Two at once, before the drafts of those who may live have had their time.
     expect(
       await everyPause(`${dir}/pause`, { ...verb, aheadMs: 2 * 3600_000 }, sweep),

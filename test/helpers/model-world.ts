@@ -855,7 +855,7 @@ export class World {
       times.length === 0 ? undefined : Math.min(...times);
     const oldest = least(ready.map(([, { batch }]) => timeOfId(batch)));
     const nextDue = least(scheduled.map(([, { visibleMs }]) => visibleMs));
-    const { bytes: _bytes, ...stats } = await statsOf(queue);
+    const { bytes: _bytes, waitingBytes: _waiting, ...stats } = await statsOf(queue);
     assert.deepEqual(stats, {
       name,
       ready: ready.length + model.dropped.size,
