@@ -67,7 +67,7 @@ test("bash: completes topics, their verbs and their subscriptions", async ({ cli
   expect(await complete(cli, "replay", "--")).toEqual(
     expect.arrayContaining(["--since", "--until", "--dry-run"]),
   );
-  expect(await complete(cli, "help", "top")).toEqual(["topic"]);
+  expect(await complete(cli, "help", "topi")).toEqual(["topic"]);
 });
 
 test("bash: falls back to files, and without a spool is quiet", async ({ cli }) => {

@@ -37,7 +37,9 @@ describe("a power cut", () => {
   test.skipIf(lacks("ext4") !== undefined)(
     "is noticed where nothing is synced: so this test can fail",
     async () => {
-      const plan = { seconds: 3, states: 60, seed: 7, sync: "none" } as const;
+      // Whoever else syncs anything has ext4 write down what was done before, and nothing is lost by luck.
+      const roles = ["produce", "lines", "stream", "produce"];
+      const plan = { seconds: 3, states: 30, seed: 7, sync: "none", order: "own", roles } as const;
       const { violations } = await run("ext4", plan);
       expect(violations.flatMap((one) => one.wrong).join("\n")).toMatch(/: lost: /);
     },
