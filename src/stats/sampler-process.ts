@@ -8,8 +8,6 @@
  *
  * Ends when the other one does, or closes the channel.
  */
-import { setFlagsFromString } from "node:v8";
-
 import { monotonicMs } from "../clock.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
 import { openSpool } from "../spool.ts";
@@ -25,8 +23,6 @@ const REST_MS = 50;
 const OVER = new Set(["NO_SPOOL", "NEWER_FORMAT", "NO_QUEUE", "NO_TOPIC", "BAD_SETTINGS"]);
 
 export async function runSamplerProcess(): Promise<void> {
-  // Names by the thousand, of which nothing is kept: see cli/small-heap.ts.
-  setFlagsFromString("--semi-space-growth-factor=1");
   const tell = (message: FromSampler): void => {
     process.send?.(message);
   };

@@ -6,7 +6,6 @@ import { STREAM_MESSAGES } from "../../limits.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { Emitter } from "../emitter.ts";
 import { command, examples, parseDuration, parseQueue, queueArgument } from "../options.ts";
-import { keepHeapSmall } from "../small-heap.ts";
 import { paused } from "../paused.ts";
 import { onSignals } from "../signals.ts";
 
@@ -39,7 +38,6 @@ export default function consumeCommand(context: Context): Verb {
 async function consume(context: Context, name: string, options: Options): Promise<void> {
   context.needStdout();
   const spool = await context.open(options, { blocking: false });
-  keepHeapSmall();
   const queue = spool.queue(name);
   if ((await queue.settings()).isPaused) context.say(paused(name).message);
   const stop = new AbortController();

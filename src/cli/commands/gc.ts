@@ -6,7 +6,6 @@ import type { Spool } from "../../spool.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { plain, table } from "../format.ts";
 import { command, examples, parseQueueOrTopic } from "../options.ts";
-import { keepHeapSmall } from "../small-heap.ts";
 
 const HEAD = ["QUEUE", "LEASES", "RECLAIMED", "DEAD", "EXPIRED", "STRAYS", "KEYS", "DROPPED"];
 const TOPIC_HEAD = ["TOPIC", "FINISHED", "UNDONE", "STRAYS", "KEYS", "TRIMMED"];
@@ -37,7 +36,6 @@ class Gc {
 
   async run(words: readonly string[]): Promise<void> {
     const names = words.map(parseQueueOrTopic);
-    keepHeapSmall();
     const spool = await this.#context.open(this.#options);
     const allTopics = [...(await spool.topicNames()), ...(await spool.patternNames())];
     const allQueues = [...(await spool.queueNames()), ...(await spool.subscriptionNames())];

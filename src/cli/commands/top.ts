@@ -16,7 +16,6 @@ import { parseDurationMs } from "../../units.ts";
 import { STDIN, STDOUT } from "../context.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { command, examples, parseQueueOrTopic } from "../options.ts";
-import { keepHeapSmall } from "../small-heap.ts";
 import { renderTop } from "../top-output.ts";
 import statusCommand from "./status.ts";
 
@@ -67,7 +66,6 @@ async function top(context: Context, words: readonly string[], options: Options)
     (await context.isTerminal(STDIN)) &&
     (await context.isTerminal(STDOUT));
   if (!isScreen) return printStatus(context, names, options);
-  keepHeapSmall();
   const { showTop } = await import("../../tui/main.tsx");
   const failure = await showTop({
     program: [process.argv[1]!, "__sample"],
