@@ -14,6 +14,7 @@ import {
   makeDirectories,
   makeDirectory,
   syncDirectory,
+  syncFile,
 } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { QueueLayout } from "./layout.ts";
@@ -117,6 +118,15 @@ export class Room extends Site {
     this.#isSecure = await ignore(() => syncDirectory(this.fs, this.layout.root), "ENOENT");
   }
 
+  /** Whoever made it may be on the way to his last sync: what is said to be there has to last. */
+  async #assure(): Promise<void> {
+    if (!this.disk.kind.oneSync) await this.#secure();
+    else {
+      const codes = ["ENOENT", "ELOOP", "ENXIO", "EACCES", "EPERM"];
+      await ignore(() => syncFile(this.fs, this.layout.settings), ...codes);
+    }
+  }
+
   async makeAgain(): Promise<void> {
     this.forgetSettings();
     this.#isSecure = false;
@@ -143,7 +153,10 @@ export class Room extends Site {
     const made = await makeDirectories(fs, layout.root);
     await this.#makeDirectories();
     await makeBell(fs, layout.bell);
-    if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) return false;
+    if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) {
+      await this.#assure();
+      return false;
+    }
     // Whoever made the directories above may have died, or failed, before their names were safe.
     const above = this.disk.kind.oneSync ? made : [layout.root, dirname(layout.root)];
     for (const directory of [...above, layout.ready]) await syncDirectory(fs, dirname(directory));

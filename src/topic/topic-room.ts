@@ -1,7 +1,13 @@
 /** The room that all parts of a topic share: the disk below, the directory, the settings. */
 import { dirname } from "node:path";
 
-import { ignore, makeDirectories, makeDirectory, syncDirectory } from "../disk/durable.ts";
+import {
+  ignore,
+  makeDirectories,
+  makeDirectory,
+  syncDirectory,
+  syncFile,
+} from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { isPattern } from "../names.ts";
 import { loadSettings, saveSettings } from "../queue/settings-file.ts";
@@ -82,6 +88,15 @@ export class TopicRoom extends Site {
     return ignore(() => this.fs.lstat(queue), "ENOENT", "ENOTDIR");
   }
 
+  /** Whoever made it may be on the way to his last sync: what is said to be there has to last. */
+  async #assure(): Promise<void> {
+    if (!this.disk.kind.oneSync) await this.#secure();
+    else {
+      const codes = ["ENOENT", "ELOOP", "ENXIO", "EACCES", "EPERM"];
+      await ignore(() => syncFile(this.fs, this.layout.settings), ...codes);
+    }
+  }
+
   async makeAgain(): Promise<void> {
     this.#settings = undefined;
     this.#isSecure = false;
@@ -127,7 +142,10 @@ export class TopicRoom extends Site {
     for (const directory of layout.directories) await makeDirectory(fs, directory);
     // The directories of a pattern come and go with its subscriptions: they are all it has.
     const isThere = !this.isPattern && (await ignore(() => fs.lstat(layout.settings), "ENOENT"));
-    if (isThere) return false;
+    if (isThere) {
+      await this.#assure();
+      return false;
+    }
     // Whoever made the directories above may have died, or failed, before their names were safe.
     const above = this.disk.kind.oneSync ? made : [layout.root, dirname(layout.root)];
     for (const directory of [...above, layout.staging]) await syncDirectory(fs, dirname(directory));

@@ -536,3 +536,21 @@ describe("a lease", () => {
     await expect(extendByReceipt(other.room, receipt, 120_000)).rejects.toMatchObject(lost);
   });
 });
+
+describe("a queue that somebody is making", () => {
+  // The other one may not have come to his last sync: what is said to be there has to last.
+  test.for([
+    { type: EXT4, synced: "queue.json" },
+    { type: ZFS, synced: "jobs" },
+  ])("is made safe by who says that it is there: $synced", async ({ type, synced }, { dir }) => {
+    await (await queueOf(dir)).create();
+    const calls: string[] = [];
+    const other = await queueOf(dir, (name, path) => void calls.push(`${name} ${basename(path)}`), {
+      type,
+    });
+    expect(await other.create()).toBe(false);
+    const opened = calls.lastIndexOf(`open ${synced}`);
+    expect(opened).toBeGreaterThan(calls.lastIndexOf("lstat queue.json"));
+    expect(calls.slice(opened).some((call) => call.startsWith("sync"))).toBe(true);
+  });
+});
