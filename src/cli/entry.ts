@@ -54,7 +54,8 @@ function start(run: typeof main): void {
   run(process.argv.slice(2), process.env).then((code) => {
     process.exitCode = code;
     // Nothing is left to be done: what still ticks (a watch, an unused handle) shall not delay the end.
-    process.exit();
+    // In a turn of its own: what V8's threads wait for may come.
+    setImmediate(() => process.exit());
   }, fail);
 }
 
