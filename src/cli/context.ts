@@ -23,7 +23,6 @@ export const STDERR = 2;
 export class PipeClosed extends Error {}
 
 export class Context {
-  readonly #spools: Spool[] = [];
   readonly env: NodeJS.ProcessEnv;
   /** What the process ends with where nothing failed. */
   exitCode = 0;
@@ -60,20 +59,9 @@ export class Context {
   }
 
   /** Opens the spool; makes it only for a command that adds something. */
-  async open(
-    options: GlobalOptions,
-    how: { create?: boolean; blocking?: boolean } = {},
-  ): Promise<Spool> {
+  open(options: GlobalOptions, how: { create?: boolean; blocking?: boolean } = {}): Promise<Spool> {
     const { create = false, blocking = true } = how;
-    const dir = this.dirOf(options);
-    const spool = await openSpool({ dir, create, blocking, cacheDir: this.cacheDir });
-    this.#spools.push(spool);
-    return spool;
-  }
-
-  /** Tells what flowed. Not left to the exit itself: there V8's threads are awaited, and code that runs then may keep one. */
-  end(): void {
-    for (const { disk } of this.#spools) disk.meters?.tell();
+    return openSpool({ dir: this.dirOf(options), create, blocking, cacheDir: this.cacheDir });
   }
 
   outputOf(options: GlobalOptions): Output {

@@ -54,8 +54,7 @@ function start(run: typeof main): void {
   run(process.argv.slice(2), process.env).then((code) => {
     process.exitCode = code;
     // Nothing is left to be done: what still ticks (a watch, an unused handle) shall not delay the end.
-    // In a turn of its own: what V8's threads wait for may come.
-    setImmediate(() => process.exit());
+    process.exit();
   }, fail);
 }
 

@@ -83,8 +83,6 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
   } catch (error) {
     // Also of a verb whose file does not load: 1 would mean something else.
     return fail(context, error);
-  } finally {
-    context.end();
   }
 }
 

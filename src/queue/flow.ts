@@ -58,7 +58,7 @@ export class FlowMeters {
   #noted: FlowMeter[] = [];
   #sinceMs = 0;
   #timer: NodeJS.Timeout | undefined;
-  readonly #tellAll = (): void => this.tell();
+  readonly #tellAll = (): void => this.#tell();
 
   constructor(clock: DiskClock, processes: Processes) {
     this.#clock = clock;
@@ -81,8 +81,7 @@ export class FlowMeters {
     }
   }
 
-  /** Tells what is to be told, now. */
-  tell(): void {
+  #tell(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     process.removeListener("exit", this.#tellAll);

@@ -94,6 +94,15 @@ describe("called", () => {
     expect(await running.ended).toMatchObject({ code: null, signal: "SIGKILL" });
     expect(cli.living()).toEqual([]);
   });
+
+  // Which of a hundred ends would hang without it, nobody can say: see decision 38.
+  test("keeps V8's baseline compiler in the foreground", async ({ cli }) => {
+    await cli.ok(["queue", "create", "q"]);
+    const { pid } = cli.start(["take", "q", "--wait", "20s"]);
+    await expect
+      .poll(() => readFile(`/proc/${pid}/cmdline`, "latin1"))
+      .toMatch(/node\0--no-concurrent-sparkplug\0.*spool\.cjs\0take\0/);
+  });
 });
 
 /** A copy without node_modules, as if it had been unpacked by hand. */
