@@ -38,6 +38,17 @@ export async function bury(
   slice: Slice,
   reason: Omit<DeathReason, "atMs">,
 ): Promise<boolean> {
+  const isBuried = await moveToDead(room, from, slice, reason);
+  if (isBuried) room.flowed("dead", slice.count);
+  return isBuried;
+}
+
+async function moveToDead(
+  room: Room,
+  from: string,
+  slice: Slice,
+  reason: Omit<DeathReason, "atMs">,
+): Promise<boolean> {
   const { fs, disk } = room;
   const path = `${room.layout.dead}/${formatSlice(slice)}`;
   // Who comes too late leaves the reason alone: it may be that of a letter on its way.

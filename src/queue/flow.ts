@@ -15,7 +15,7 @@ import { appendFlow, WINDOW_S } from "../disk/flow-file.ts";
 import type { Processes } from "../disk/processes.ts";
 import { isOfSystem } from "../errors.ts";
 
-/** Messages: put; done with; made dead letters; given back, to be delivered again. */
+/** Messages: put; acked; made dead letters; nacked. */
 export const FLOWS = ["in", "out", "dead", "back"] as const;
 export type FlowKind = (typeof FLOWS)[number];
 

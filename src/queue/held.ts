@@ -149,7 +149,6 @@ export class Held {
       if (!(await bury(this.#room, this.#pathOf(slice), letter, reason))) throw this.#lostNow();
     });
     this.#slice = rest;
-    this.#room.flowed("dead", 1);
     this.#isUnsure = true;
   }
 
@@ -159,7 +158,6 @@ export class Held {
     await this.secure();
     if (!(await bury(this.#room, this.#pathOf(slice), slice, reason))) throw this.#lostNow();
     this.#slice = undefined;
-    this.#room.flowed("dead", slice.count);
   }
 
   /** Gives all of it back, as it was: no attempt is counted. */

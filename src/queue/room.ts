@@ -14,13 +14,12 @@ import {
   makeDirectories,
   makeDirectory,
   syncDirectory,
-  syncFile,
 } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { QueueLayout } from "./layout.ts";
 import { DEFAULT_SETTINGS, QUEUE_SETTINGS, SUBSCRIPTION_SETTINGS } from "./settings.ts";
 import type { QueueSettings } from "./settings.ts";
-import { loadSettings, saveSettings } from "./settings-file.ts";
+import { assureSettings, loadSettings, saveSettings } from "./settings-file.ts";
 import type { SettingsTable } from "./settings-file.ts";
 import { Site } from "./site.ts";
 import type { Disk } from "./site.ts";
@@ -118,15 +117,6 @@ export class Room extends Site {
     this.#isSecure = await ignore(() => syncDirectory(this.fs, this.layout.root), "ENOENT");
   }
 
-  /** Whoever made it may be on the way to his last sync: what is said to be there has to last. */
-  async #assure(): Promise<void> {
-    if (!this.disk.kind.oneSync) await this.#secure();
-    else {
-      const codes = ["ENOENT", "ELOOP", "ENXIO", "EACCES", "EPERM"];
-      await ignore(() => syncFile(this.fs, this.layout.settings), ...codes);
-    }
-  }
-
   async makeAgain(): Promise<void> {
     this.forgetSettings();
     this.#isSecure = false;
@@ -154,7 +144,7 @@ export class Room extends Site {
     await this.#makeDirectories();
     await makeBell(fs, layout.bell);
     if (await ignore(() => fs.lstat(layout.settings), "ENOENT")) {
-      await this.#assure();
+      await assureSettings(this.disk, layout.settings);
       return false;
     }
     // Whoever made the directories above may have died, or failed, before their names were safe.

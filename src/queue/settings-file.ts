@@ -6,7 +6,9 @@
  * A setting that is not in the file has its default. What the file says and we do not understand is
  * an error (exit code 78), never a guess. The command line and the file are read by the same table.
  */
-import { readFile, replaceFile } from "../disk/durable.ts";
+import { dirname } from "node:path";
+
+import { ignore, readFile, replaceFile, syncDirectory, syncFile } from "../disk/durable.ts";
 import type { Durability } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 
@@ -116,4 +118,12 @@ export function textOfSettings<T>(table: SettingsTable<T>, settings: T): string 
     throw new SpoolError("BAD_VALUE", `settings of more than ${SETTINGS_BYTES} bytes`);
   }
   return text;
+}
+
+/** Whoever made the file may be on the way to his last sync: what is said to be there has to last. */
+export async function assureSettings({ fs, kind }: Durability, path: string): Promise<void> {
+  const act = (): Promise<void> =>
+    kind.oneSync ? syncFile(fs, path) : syncDirectory(fs, dirname(path));
+  // Removed meanwhile; or no file of ours, which whoever reads it says.
+  await ignore(act, "ENOENT", "ELOOP", "ENXIO", "EACCES", "EPERM");
 }

@@ -1,16 +1,10 @@
 /** The room that all parts of a topic share: the disk below, the directory, the settings. */
 import { dirname } from "node:path";
 
-import {
-  ignore,
-  makeDirectories,
-  makeDirectory,
-  syncDirectory,
-  syncFile,
-} from "../disk/durable.ts";
+import { ignore, makeDirectories, makeDirectory, syncDirectory } from "../disk/durable.ts";
 import { isErrno, SpoolError } from "../errors.ts";
 import { isPattern } from "../names.ts";
-import { loadSettings, saveSettings } from "../queue/settings-file.ts";
+import { assureSettings, loadSettings, saveSettings } from "../queue/settings-file.ts";
 import { Site } from "../queue/site.ts";
 import type { Disk } from "../queue/site.ts";
 import { TopicLayout } from "./layout.ts";
@@ -88,15 +82,6 @@ export class TopicRoom extends Site {
     return ignore(() => this.fs.lstat(queue), "ENOENT", "ENOTDIR");
   }
 
-  /** Whoever made it may be on the way to his last sync: what is said to be there has to last. */
-  async #assure(): Promise<void> {
-    if (!this.disk.kind.oneSync) await this.#secure();
-    else {
-      const codes = ["ENOENT", "ELOOP", "ENXIO", "EACCES", "EPERM"];
-      await ignore(() => syncFile(this.fs, this.layout.settings), ...codes);
-    }
-  }
-
   async makeAgain(): Promise<void> {
     this.#settings = undefined;
     this.#isSecure = false;
@@ -143,7 +128,7 @@ export class TopicRoom extends Site {
     // The directories of a pattern come and go with its subscriptions: they are all it has.
     const isThere = !this.isPattern && (await ignore(() => fs.lstat(layout.settings), "ENOENT"));
     if (isThere) {
-      await this.#assure();
+      await assureSettings(this.disk, layout.settings);
       return false;
     }
     // Whoever made the directories above may have died, or failed, before their names were safe.
