@@ -16,7 +16,11 @@ describe.concurrent("a queue that is paused", () => {
     expectFailure(await cli.run(["take", "q"]), 75, /queue q is paused/);
     expectFailure(await cli.run(["take", "q", "--wait", "300ms"]), 75, /queue q is paused/);
     expectFailure(await cli.run(["take", "q", "--lease", "1m"]), 75, /queue q is paused/);
-    expect(await cli.ok(["consume", "q", "--until-empty"])).toBe("");
+    const { stdout, stderr } = await cli.run(["consume", "q", "--until-empty"]);
+    expect({ stdout, stderr }).toEqual({
+      stdout: "",
+      stderr: "spool: queue q is paused: nothing comes before spool resume q\n",
+    });
     await cli.expectStatus({ ready: 2, in_flight: 0, consumers: 0 });
     expect(await cli.ok(["queue", "show", "q"])).toMatch(/paused +yes/);
     await cli.ok(["resume", "q"]);

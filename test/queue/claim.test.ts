@@ -1,6 +1,9 @@
+import { basename } from "node:path";
+
 import { describe, expect, test } from "vitest";
 
 import { formatSlice, parseSlice } from "../../src/message/slice.ts";
+import { Scanner } from "../../src/queue/scan.ts";
 import { Slot } from "../../src/queue/slot.ts";
 import type { Message } from "../../src/queue/message.ts";
 import { statsOf } from "../../src/stats/queue-stats.ts";
@@ -348,5 +351,29 @@ describe("time to live", () => {
     jobs.time.advance(5000);
     expect((await jobs.queue.sweep()).expired).toBe(0);
     await message!.ack();
+  });
+});
+
+describe("a list of names", () => {
+  test("begins at the front again some time after a race was lost", async () => {
+    const jobs = await Jobs.open();
+    for (const body of ["a", "b", "c", "d"]) {
+      await jobs.queue.put(body);
+      jobs.time.advance(1);
+    }
+    const { room, buckets } = jobs.queue;
+    // By chance it would begin at the last one.
+    const scanner = new Scanner(
+      Object.create(room, { disk: { value: { ...room.disk, random: () => 0.99 } } }),
+      buckets,
+    );
+    const [first, second] = ready(jobs).map((path) => basename(path));
+    const next = async (): Promise<string | undefined> =>
+      (await scanner.next(await room.now()))?.name;
+    expect(await next()).toBe(first);
+    scanner.lost();
+    expect(await next()).not.toBe(second);
+    jobs.time.advance(1000);
+    expect(await next()).toBe(first);
   });
 });

@@ -6,7 +6,7 @@ import { STREAM_MESSAGES } from "../../limits.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { Emitter } from "../emitter.ts";
 import { command, examples, parseDuration, parseQueue, queueArgument } from "../options.ts";
-import { paused } from "../paused.ts";
+import { waitsPaused } from "../paused.ts";
 import { onSignals } from "../signals.ts";
 
 interface Options extends GlobalOptions {
@@ -39,7 +39,7 @@ async function consume(context: Context, name: string, options: Options): Promis
   context.needStdout();
   const spool = await context.open(options, { blocking: false });
   const queue = spool.queue(name);
-  if ((await queue.settings()).isPaused) context.say(paused(name).message);
+  if ((await queue.settings()).isPaused) context.say(waitsPaused(name));
   const stop = new AbortController();
   const restore = onSignals(stop);
   const consumer = queue.consumer("beating", {

@@ -16,7 +16,7 @@ import {
   queueArgument,
 } from "../options.ts";
 import type { Outcome } from "../command.ts";
-import { paused } from "../paused.ts";
+import { paused, waitsPaused } from "../paused.ts";
 import { CommandRunner, NoPayload } from "../run-command.ts";
 import { onSignals } from "../signals.ts";
 import { PYTHON } from "../spawner-script.ts";
@@ -121,7 +121,7 @@ class CommandWorker {
     // What else stops us is no signal: the first one after that is not the second.
     const told = new AbortController();
     if ((await this.#queue.settings()).isPaused) {
-      this.#context.say(paused(this.#queue.name).message);
+      this.#context.say(waitsPaused(this.#queue.name));
     }
     const restore = onSignals(told, () => this.#runner.kill());
     try {
