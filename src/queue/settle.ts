@@ -1,6 +1,7 @@
 /** Settling: what nack means for a queue, and acts on a message by its receipt. */
 import type { Awaitable } from "../disk/file-system.ts";
-import { listIfThere, renameOnce } from "../disk/durable.ts";
+import { ignore, listIfThere, renameOnce } from "../disk/durable.ts";
+import { leaseLost } from "../errors.ts";
 import { covers, formatSlice, parseSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { backoffMs } from "./settings.ts";
@@ -58,12 +59,19 @@ export async function settleByReceipt(
  */
 async function splitAgain(room: Room, directory: string, slice: Slice): Promise<void> {
   const names = await listIfThere(room.fs, directory);
-  if (!names.includes(formatSlice(slice))) return;
-  for (const name of names) {
-    const whole = parseSlice(name);
+  const name = formatSlice(slice);
+  if (!names.includes(name)) {
+    // Else, where replies get lost, what this receipt has done before would be taken for done by this call.
+    if (!(await ignore(() => room.fs.lstat(`${directory}/${name}`), "ENOENT", "ENOTDIR"))) {
+      throw leaseLost("that message");
+    }
+    return;
+  }
+  for (const other of names) {
+    const whole = parseSlice(other);
     if (whole === undefined || !covers(whole, slice) || whole.first !== slice.first) continue;
     const rest = formatSlice(restOf(whole, slice.count, slice.offset + slice.bytes));
-    await renameOnce(room.disk, `${directory}/${name}`, `${directory}/${rest}`);
+    await renameOnce(room.disk, `${directory}/${other}`, `${directory}/${rest}`);
   }
 }
 

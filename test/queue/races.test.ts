@@ -25,7 +25,7 @@ import type { Message } from "../../src/queue/message.ts";
 import type { Queue } from "../../src/queue/queue.ts";
 import { parseReceipt } from "../../src/queue/receipt.ts";
 import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
-import { extendByReceipt, settleByReceipt } from "../../src/queue/settle.ts";
+import { extendByReceipt, settle, settleByReceipt } from "../../src/queue/settle.ts";
 import { openSpool } from "../../src/spool.ts";
 import type { OpenOptions } from "../../src/spool.ts";
 import { statsOf } from "../../src/stats/queue-stats.ts";
@@ -221,6 +221,32 @@ test("whoever buries on a shared disk, and whose reason another one replaces bef
   const { message } = await claimOne(burier);
   await message.reject({ reason: "bad" });
   expect(await statsOf(queue)).toMatchObject({ dead: 1, inFlight: 0 });
+});
+
+describe("who nacks twice by one receipt, on a shared disk", () => {
+  // By a seed of the simulation: 544752615.
+  test("in one tick of its clock: the second time it is told that it was settled", async ({
+    dir,
+  }) => {
+    const atOnce = new DiskClock(() => 5);
+    const queue = await queueOf(dir, () => undefined, { type: NFS, clock: atOnce });
+    await queue.create();
+    await queue.put("x");
+    await queue.put("y");
+    const consumer = queue.consumer("handed out", { leaseMs: 60_000 });
+    const receipts: string[] = [];
+    // The other one keeps the lease there.
+    for (let left = 2; left > 0; left--) {
+      receipts.push(await (await consumer.open((await consumer.claim(1))!))!.receipt());
+    }
+    await consumer.leave();
+    const nack = (): Promise<void> =>
+      settleByReceipt(queue.room, queue.buckets, parseReceipt(receipts[0]!), (held, next) =>
+        settle.nack(queue.room, held, next, { delayMs: 1000 }),
+      );
+    await nack();
+    await expect(nack()).rejects.toMatchObject(lost);
+  });
 });
 
 describe("who splits on a shared disk", () => {
