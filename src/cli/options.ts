@@ -1,6 +1,8 @@
 /** Parsers of options and arguments, and the options that commands share. */
 
 import { SpoolError } from "../errors.ts";
+import { parseMessageId } from "../message/id.ts";
+import type { MessageId } from "../message/id.ts";
 import { checkName, checkQueueName, checkSubscriptionName, checkTopicName } from "../names.ts";
 import { parseCount, parseDurationMs } from "../units.ts";
 import { Verb } from "./verb.ts";
@@ -45,6 +47,24 @@ export function collectHeader(
     );
   }
   return { ...before, [text.slice(0, at).trim()]: text.slice(at + 1).trim() };
+}
+
+export function parseId(text: string): MessageId {
+  const id = parseMessageId(text);
+  if (id !== undefined) return id;
+  throw new SpoolError("USAGE", `not a message id: ${text}`, "Ids are in peek --json, and dlq ls.");
+}
+
+/** `--id ID`, any number of times. */
+export const collectId = (text: string, before: readonly MessageId[] = []): MessageId[] => [
+  ...before,
+  parseId(text),
+];
+
+/** The error of who asks for messages by their ids, and none of them is there. */
+export function noMessage(ids: readonly MessageId[], what: string): SpoolError {
+  const said = ids.map(({ batch, index }) => (index === 0 ? batch : `${batch}.${index}`));
+  return new SpoolError("NO_MESSAGE", `no ${what}: ${said.join(", ")}`);
 }
 
 /** A noun with verbs of its own, which have the options. */

@@ -1,24 +1,21 @@
 /**
- * Acts on many messages at once: purge, move, redrive, drop.
+ * Acts on many messages at once: purge, move, redrive, drop, give up.
  *
  * Each slice is one unlink or one rename, so it competes fairly with consumers: who is first has it.
  * A slice that holds more messages than are wanted is shortened from its front by a rename in place.
  */
 import { ring } from "../disk/bell.ts";
 import { ignore } from "../disk/durable.ts";
-import { isErrno } from "../errors.ts";
-import { DamagedError } from "../message/batch.ts";
 import { timeOfId } from "../message/id.ts";
 import type { MessageId } from "../message/id.ts";
-import { formatSlice, holds, LAST_MS, partOf } from "../message/slice.ts";
+import { formatSlice, holds, LAST_MS } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
-import { ForeignError, openBatch } from "./open-batch.ts";
 import { browse } from "./browse.ts";
 import type { Found, State } from "./browse.ts";
 import type { Buckets } from "./buckets.ts";
-import { Held } from "./held.ts";
+import { restOf } from "./held.ts";
+import { claiming, isolate, offsetsIn } from "./isolate.ts";
 import { REASON_SUFFIX } from "./layout.ts";
-import { Lease } from "./lease.ts";
 import type { Room } from "./room.ts";
 
 export interface BulkOptions {
@@ -30,40 +27,78 @@ export interface BulkOptions {
   readonly max?: number;
   /** Only say how many it would be. */
   readonly isDryRun?: boolean;
-  /** Only these messages. */
+  /** Only these messages: not their neighbours in the same slice. */
   readonly ids?: readonly MessageId[];
+  /** Of a move: what is scheduled is ready at once. */
+  readonly isNow?: boolean;
   /** Told now and then how many messages are done. */
   readonly onProgress?: (messages: number) => void;
 }
 
-/** Does `act` with what these options choose; returns how many messages it was done with. */
+/** What is done with a slice, and with its first messages alone: returns with how many it was done. */
+interface Acts {
+  readonly all: (found: Found) => Promise<boolean>;
+  readonly part: (found: Found, count: number) => Promise<number>;
+}
+
+/** Does `acts` with what these options choose; returns how many messages that was. */
 async function each(
   room: Room,
   buckets: Buckets,
   options: BulkOptions,
-  act: (found: Found) => Promise<boolean>,
-  actOnPart: (found: Found, count: number) => Promise<number>,
+  acts: Acts,
 ): Promise<number> {
+  if (options.ids !== undefined) return eachOf(room, buckets, options, options.ids, acts.all);
   const { beforeMs = Number.POSITIVE_INFINITY, max = Number.POSITIVE_INFINITY } = options;
   let done = 0;
   for (const state of options.states ?? ["ready", "scheduled"]) {
     for await (const found of browse(room, buckets, state)) {
       const { slice } = found;
       if (done >= max) return done;
-      if (timeOfId(slice.batch) >= beforeMs || !isChosen(found, options.ids)) continue;
+      if (timeOfId(slice.batch) >= beforeMs) continue;
       if (options.isDryRun) done += Math.min(slice.count, max - done);
       else if (slice.count > max - done && state !== "dead")
-        done += await actOnPart(found, max - done);
-      else if (await act(found)) done += slice.count;
+        done += await acts.part(found, max - done);
+      else if (await acts.all(found)) done += slice.count;
       options.onProgress?.(done);
     }
   }
   return done;
 }
 
-function isChosen({ slice }: Found, ids: readonly MessageId[] | undefined): boolean {
-  if (ids === undefined) return true;
-  return ids.some(({ batch, index }) => batch === slice.batch && holds(slice, index));
+/**
+ * The same with these messages. A slice that holds others, too, is cut, but for a dead letter of several messages,
+ * which goes whole; what was cut off is found at the next pass.
+ */
+async function eachOf(
+  room: Room,
+  buckets: Buckets,
+  options: BulkOptions,
+  ids: readonly MessageId[],
+  act: (found: Found) => Promise<boolean>,
+): Promise<number> {
+  const { beforeMs = Number.POSITIVE_INFINITY, max = Number.POSITIVE_INFINITY } = options;
+  let done = 0;
+  for (let isCut = true; isCut;) {
+    isCut = false;
+    for (const state of options.states ?? ["ready", "scheduled"]) {
+      for await (const found of browse(room, buckets, state)) {
+        const { slice } = found;
+        if (done >= max) return done;
+        if (timeOfId(slice.batch) >= beforeMs) continue;
+        const own = ids.filter(({ batch, index }) => batch === slice.batch && holds(slice, index));
+        if (own.length === 0) continue;
+        const isWhole = state === "dead" || own.length === slice.count;
+        if (options.isDryRun) done += isWhole ? slice.count : own.length;
+        else if (!isWhole) {
+          isCut = (await isolate(room, buckets, found, own[0]!.index)) !== undefined || isCut;
+          continue;
+        } else if (await act(found)) done += slice.count;
+        options.onProgress?.(done);
+      }
+    }
+  }
+  return done;
 }
 
 /** Throws messages away. Returns how many. */
@@ -73,7 +108,8 @@ export function purge(room: Room, buckets: Buckets, options: BulkOptions): Promi
     if (state === "dead") await removeReason(room, path);
     return isMine;
   };
-  return each(room, buckets, options, remove, (found, count) => shorten(room, found, count));
+  const part = (found: Found, count: number) => shorten(room, found, count);
+  return each(room, buckets, options, { all: remove, part });
 }
 
 /** Removes the first `count` messages of a slice by giving the file the name of the rest. */
@@ -86,22 +122,9 @@ async function shorten(room: Room, found: Found, count: number): Promise<number>
 }
 
 async function restAfter(room: Room, found: Found, count: number): Promise<Slice | undefined> {
-  const { slice, path } = found;
-  try {
-    const file = await openBatch(room.fs, path, slice);
-    try {
-      const next = await file.skip(slice.offset, slice.offset + slice.bytes, count);
-      const bytes = slice.bytes - (next - slice.offset);
-      return partOf(slice, slice.first + count, slice.count - count, next, bytes);
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    // Gone; or nothing that can be cut: whoever claims it says what is wrong with it.
-    const isUncuttable = error instanceof DamagedError || error instanceof ForeignError;
-    if (isUncuttable || isErrno(error, "ENOENT")) return undefined;
-    throw error;
-  }
+  const { slice } = found;
+  const [next] = (await offsetsIn(room, found, slice.first + count)) ?? [];
+  return next === undefined ? undefined : restOf(slice, count, next);
 }
 
 /** Moves messages to another queue of the spool, as they are. Returns how many. */
@@ -113,14 +136,14 @@ export async function move(
 ): Promise<number> {
   const transfer = async ({ path, slice, state }: Found): Promise<boolean> => {
     const moved = await asMoved(room, to.room, slice);
-    const target = state === "dead" ? await afresh(to.room, moved) : moved;
+    const now = options.isNow ? { ...moved, visibleMs: await to.room.now() } : moved;
+    const target = state === "dead" ? await afresh(to.room, moved) : now;
     const placed = await to.buckets.place(path, target);
     if (placed !== undefined && state === "dead") await removeReason(room, path);
     return placed !== undefined;
   };
-  const moved = await each(room, buckets, options, transfer, async (found, count) =>
-    movePart(room, buckets, to, found, count),
-  );
+  const part = (found: Found, count: number) => movePart(room, buckets, to, found, count, options);
+  const moved = await each(room, buckets, options, { all: transfer, part });
   if (moved > 0 && !options.isDryRun) await ring(to.room.fs, to.room.layout.bell);
   return moved;
 }
@@ -135,23 +158,41 @@ async function movePart(
   to: { room: Room; buckets: Buckets },
   found: Found,
   count: number,
+  { isNow }: BulkOptions,
 ): Promise<number> {
-  const { slice, path } = found;
   const rest = await restAfter(room, found, count);
   if (rest === undefined) return 0;
-  const { leaseMs } = await room.settings();
-  const lease = await Lease.open(room, leaseMs, "brief");
-  try {
-    const claimed = `${lease.path}/${formatSlice(slice)}`;
-    if (!(await ignore(() => room.fs.rename(path, claimed), "ENOENT"))) return 0;
-    const held = new Held(room, buckets, lease.path, slice);
+  const isMoved = await claiming(room, buckets, found, async (held) => {
     await held.split(count, rest.offset);
     await held.secure();
     const moved = await asMoved(room, to.room, held.slice!);
-    return (await to.buckets.place(held.path, moved)) === undefined ? 0 : count;
-  } finally {
-    await lease.close();
-  }
+    const target = isNow ? { ...moved, visibleMs: await to.room.now() } : moved;
+    return (await to.buckets.place(held.path, target)) !== undefined;
+  });
+  return isMoved ? count : 0;
+}
+
+/** Makes dead letters of these messages, where they wait. Returns how many. */
+export async function giveUp(
+  room: Room,
+  buckets: Buckets,
+  ids: readonly MessageId[],
+  reason: string,
+): Promise<number> {
+  const reject = async (found: Found): Promise<boolean> => {
+    const isDone = await claiming(room, buckets, found, async (held) => {
+      for (let slice = held.slice; slice !== undefined; slice = held.slice) {
+        const [next] =
+          (await offsetsIn(room, { ...found, path: held.path, slice }, slice.first + 1)) ?? [];
+        // Damaged: whoever claims it next says so.
+        if (next === undefined) return held.giveBack().then(() => false);
+        await held.reject(next, { reason }, false);
+      }
+      return true;
+    });
+    return isDone ?? false;
+  };
+  return eachOf(room, buckets, {}, ids, reject);
 }
 
 /**

@@ -1,12 +1,13 @@
 /** A queue: competing consumers share its messages, each of which goes to exactly one of them. */
 import { ring } from "../disk/bell.ts";
 import { fromErrno } from "../errors.ts";
+import type { MessageId } from "../message/id.ts";
 import { Admission } from "./admission.ts";
 import type { Warn } from "./aside.ts";
 import { browse, look } from "./browse.ts";
 import type { Found, Seen, State } from "./browse.ts";
 import { Buckets } from "./buckets.ts";
-import { move, purge } from "./bulk.ts";
+import { giveUp, move, purge } from "./bulk.ts";
 import type { BulkOptions } from "./bulk.ts";
 import { Consumer } from "./consumer.ts";
 import type { ConsumerOptions } from "./consumer.ts";
@@ -131,6 +132,12 @@ export class Queue {
     await this.room.settings();
     await target.room.settingsOrCreate();
     return move(this.room, this.buckets, target, options);
+  }
+
+  /** Makes dead letters of these messages, where they are ready or scheduled. */
+  async giveUp(ids: readonly MessageId[], reason: string): Promise<number> {
+    await this.room.settings();
+    return giveUp(this.room, this.buckets, ids, reason);
   }
 
   /** @throws NO_QUEUE, also where it is removed meanwhile. */

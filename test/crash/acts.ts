@@ -1,6 +1,8 @@
 /** What lives consist of: puts and settlings whose outcome is told. */
 import { SpoolError } from "../../src/errors.ts";
 import { SHORT_BYTES } from "../../src/limits.ts";
+import { parseMessageId } from "../../src/message/id.ts";
+import type { MessageId } from "../../src/message/id.ts";
 import type { PutOptions } from "../../src/queue/draft.ts";
 import type { LeaseStyle } from "../../src/queue/lease.ts";
 import type { Message } from "../../src/queue/message.ts";
@@ -28,6 +30,15 @@ export function putMany(payloads: readonly string[], options: PutManyOptions = {
     const input = Buffer.from(payloads.map((one) => one + end).join(""));
     await queue.putMany({ ...options, onProgress }).run(pieces(input));
   };
+}
+
+/** The ids of these payloads: as people read them off a listing. */
+export async function idsOf(queue: Queue, payloads: readonly string[]): Promise<MessageId[]> {
+  const ids: MessageId[] = [];
+  for await (const seen of queue.peek("ready")) {
+    if (payloads.includes(String(await seen.body()))) ids.push(parseMessageId(seen.id)!);
+  }
+  return ids;
 }
 
 /** Of three bytes, so that nothing begins or ends with one; what is large, in a few. */

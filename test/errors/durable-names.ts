@@ -102,6 +102,9 @@ export class DurableNames {
   #persist(isSynced: (edit: Edit) => boolean, synced?: number): void {
     const persisted = new Set<number>();
     const names = new Set<string>();
+    /** Removed, and so with all that emptied them: as in test/simulation/disk.ts. */
+    const emptied = new Set<number>();
+    const byName = new Map([...this.#nameOf].map(([directory, name]) => [name, directory]));
     const addParent = (directory: number): void => {
       const own = this.#nameOf.get(directory);
       if (own !== undefined && this.keepsParents) names.add(own);
@@ -109,12 +112,16 @@ export class DurableNames {
     if (synced !== undefined) addParent(synced);
     for (let at = this.#pending.length - 1; at >= 0; at--) {
       const edits = this.#pending[at]!;
-      const isMeant = edits.some((edit) => isSynced(edit) || names.has(keyOf(edit)));
+      const isMeant = edits.some(
+        (edit) => isSynced(edit) || names.has(keyOf(edit)) || emptied.has(edit.directory),
+      );
       if (!isMeant) continue;
       persisted.add(at);
       for (const edit of edits) {
         names.add(keyOf(edit));
         addParent(edit.directory);
+        const removed = edits.length === 1 && edit.inode === undefined && byName.get(keyOf(edit));
+        if (typeof removed === "number") emptied.add(removed);
       }
     }
     for (const [at, edits] of this.#pending.entries()) {

@@ -11,6 +11,7 @@ import { openSpool } from "../../src/spool.ts";
 import {
   FIVE,
   five,
+  idsOf,
   inTurn as actsInTurn,
   makeOther,
   put as putWhole,
@@ -78,6 +79,22 @@ const LIVES: Readonly<Record<string, Omit<QueueScenario, "type">>> = {
   "dead letters are purged": {
     before: actsInTurn(five, rejectFive),
     life: purge(FIVE, { states: ["dead"] }),
+  },
+  "one of several is purged": {
+    before: five,
+    life: ({ queue }, told, tries) =>
+      tries.that(async () => {
+        const ids = await idsOf(queue, ["three"]);
+        await told.to("nowhere", ["three"], () => queue.purge({ ids }));
+      }),
+  },
+  "one of several is given up": {
+    before: five,
+    life: ({ queue }, told, tries) =>
+      tries.that(async () => {
+        const ids = await idsOf(queue, ["three"]);
+        await told.to("dead", ["three"], () => queue.giveUp(ids, "bad"));
+      }),
   },
   "all is moved": {
     before: actsInTurn(makeOther, five, putWhole(["six"])),

@@ -4,6 +4,8 @@
  * `jobs` and `side` are one place to the checker: messages are moved between them, and each is in
  * one of them. `big` holds few and large ones.
  */
+import { parseMessageId } from "../../src/message/id.ts";
+import type { MessageId } from "../../src/message/id.ts";
 import type { Message } from "../../src/queue/message.ts";
 import type { Spool } from "../../src/spool.ts";
 import type { Random } from "./crash-state.ts";
@@ -150,14 +152,14 @@ export const operate: Role = async (life) => {
 async function purge({ spool, journal }: Life): Promise<void> {
   const side = spool.queue("side");
   const tokens: string[] = [];
-  let batch: string | undefined;
+  const ids: MessageId[] = [];
   for await (const one of side.peek("ready")) {
-    batch ??= one.found.slice.batch;
-    if (one.found.slice.batch === batch) tokens.push(tokenOf(await one.body())!);
+    const id = parseMessageId(one.id)!;
+    if (id.batch !== (ids[0] ?? id).batch) continue;
+    ids.push(id);
+    tokens.push(tokenOf(await one.body())!);
   }
-  if (batch === undefined) return;
-  // Of other slices of that batch nothing is known: those that come meanwhile stay.
-  const ids = [{ batch, index: 0 }];
+  if (ids.length === 0) return;
   const call = { what: "drop", place: JOBS, tokens } as const;
   await journal.tell(call, () => side.purge({ ids, states: ["ready"] }));
 }

@@ -1,4 +1,4 @@
-/** spool dlq — look at dead letters, redrive or drop them. */
+/** spool dlq — look at dead letters, redrive, drop or add them. */
 import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
@@ -14,8 +14,10 @@ import { bodyJson } from "../message-json.ts";
 import {
   command,
   examples,
+  noMessage,
   noun,
   parseDuration,
+  parseId,
   parsePositive,
   parseQueue,
   queueArgument,
@@ -28,6 +30,7 @@ interface Options extends GlobalOptions {
   readonly older?: number;
   readonly dryRun?: boolean;
   readonly force?: boolean;
+  readonly reason?: string;
 }
 
 const EXAMPLES = examples(
@@ -35,10 +38,11 @@ const EXAMPLES = examples(
   "spool dlq show jobs 01k8xmn3h0000tq7v5c9d2f4g6",
   "spool dlq redrive jobs --max 100",
   "spool dlq drop jobs --older 30d -f",
+  "spool dlq add jobs 01k8xmn3h0000tq7v5c9d2f4g6 --reason 'sent twice'",
 );
 
 export default function dlqCommand(context: Context): Verb {
-  const dlq = noun("dlq", "look at dead letters, redrive or drop them").after(EXAMPLES);
+  const dlq = noun("dlq", "look at dead letters, redrive, drop or add them").after(EXAMPLES);
   const id = "only these messages";
   dlq.command(
     command("ls", "list dead letters with their reason")
@@ -77,6 +81,15 @@ export default function dlqCommand(context: Context): Verb {
         drop(context, queue, ids, options),
       ),
   );
+  dlq.command(
+    command("add", "make dead letters of messages that are ready or scheduled")
+      .argument(queueArgument, "the queue", parseQueue)
+      .argument("<id...>", "these messages")
+      .option("--reason <text>", "why, for whoever looks at them")
+      .action((queue: string, ids: string[], options: Options) =>
+        add(context, queue, ids, options),
+      ),
+  );
   return dlq;
 }
 
@@ -110,8 +123,7 @@ async function list(context: Context, name: string, options: Options): Promise<v
 }
 
 async function show(context: Context, name: string, id: string, options: Options): Promise<void> {
-  const wanted = parseMessageId(id);
-  if (wanted === undefined) throw new SpoolError("USAGE", `not a message id: ${id}`);
+  const wanted = parseId(id);
   const queue = await open(context, name, options);
   for await (const found of queue.browse("dead")) {
     if (found.slice.batch !== wanted.batch || !holds(found.slice, wanted.index)) continue;
@@ -163,11 +175,7 @@ async function print(
 }
 
 async function bulkOptions(queue: Queue, ids: string[], options: Options): Promise<BulkOptions> {
-  const wanted = ids.map((id) => {
-    const parsed = parseMessageId(id);
-    if (parsed === undefined) throw new SpoolError("USAGE", `not a message id: ${id}`);
-    return parsed;
-  });
+  const wanted = ids.map(parseId);
   return {
     states: ["dead"],
     ...(wanted.length > 0 && { ids: wanted }),
@@ -216,6 +224,14 @@ async function drop(
   if (would > 0)
     await context.confirm(`drop ${count(would, "dead letter")} of ${name}`, options.force);
   context.say(`${count(await queue.purge(bulk), "message")} dropped`);
+}
+
+async function add(context: Context, name: string, ids: string[], options: Options): Promise<void> {
+  const queue = await open(context, name, options);
+  const wanted = ids.map(parseId);
+  const added = await queue.giveUp(wanted, options.reason ?? "given up by hand");
+  if (added === 0) throw noMessage(wanted, `such message ready or scheduled in ${name}`);
+  context.say(`${count(added, "message")} given up: dead letters now`);
 }
 
 function noneOf(ids: readonly string[], name: string): SpoolError {

@@ -1,16 +1,29 @@
 /** spool peek — look at messages without claiming them. */
 import type { Verb } from "../verb.ts";
 
+import { parseMessageId } from "../../message/id.ts";
+import type { MessageId } from "../../message/id.ts";
+import { holds } from "../../message/slice.ts";
+import { look } from "../../queue/browse.ts";
 import type { Seen, State } from "../../queue/browse.ts";
 import { STATES } from "../../queue/browse.ts";
 import type { Queue } from "../../queue/queue.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { bodyJson } from "../message-json.ts";
-import { command, examples, parsePositive, parseQueue, queueArgument } from "../options.ts";
+import {
+  collectId,
+  command,
+  examples,
+  noMessage,
+  parsePositive,
+  parseQueue,
+  queueArgument,
+} from "../options.ts";
 
 interface Options extends GlobalOptions {
-  readonly n: number;
+  readonly n?: number;
   readonly state: State;
+  readonly id?: readonly MessageId[];
 }
 
 const EXAMPLES = examples(
@@ -25,8 +38,9 @@ export default function peekCommand(context: Context): Verb {
       "Write payloads to stdout, the next one to be delivered first; nothing is changed.",
     )
     .argument(queueArgument, "the queue", parseQueue)
-    .option("-n <count>", "so many at the most", parsePositive, 1)
+    .option("-n <count>", "so many at the most (default 1, or all of --id)", parsePositive)
     .option("--state <state>", "which messages", STATES, "ready")
+    .option("--id <id>", "only this message; may be given again", collectId)
     .after(EXAMPLES)
     .action((queue: string, options: Options) => peek(context, queue, options));
 }
@@ -36,15 +50,39 @@ async function peek(context: Context, name: string, options: Options): Promise<v
   const queue = spool.queue(name);
   const isJson = context.outputOf(options) === "json";
   let shown = 0;
-  for await (const seen of queue.peek(options.state, context.say)) {
+  const { id: ids, n = ids?.length ?? 1 } = options;
+  const found = ids
+    ? chosen(queue, options.state, ids, context.say)
+    : queue.peek(options.state, context.say);
+  for await (const seen of found) {
     if (isJson) await context.write(`${JSON.stringify(await toJson(queue, seen))}\n`);
     else {
       for await (const block of seen.stream()) await context.write(block);
       await context.write("\n");
     }
-    if (++shown >= options.n) return;
+    if (++shown >= n) return;
   }
-  if (shown === 0) context.exitCode = 75;
+  if (shown > 0) return;
+  if (ids) throw noMessage(ids, `such message ${options.state} in ${name}`);
+  context.exitCode = 75;
+}
+
+/** These messages alone; no other file is opened. */
+async function* chosen(
+  queue: Queue,
+  state: State,
+  ids: readonly MessageId[],
+  warn: (line: string) => void,
+): AsyncGenerator<Seen> {
+  await queue.settings();
+  for await (const found of queue.browse(state)) {
+    const own = ids.filter(({ batch }) => batch === found.slice.batch);
+    if (!own.some(({ index }) => holds(found.slice, index))) continue;
+    for await (const seen of look(queue.room, found, warn)) {
+      const index = parseMessageId(seen.id)?.index;
+      if (own.some((one) => one.index === index)) yield seen;
+    }
+  }
 }
 
 async function toJson(queue: Queue, seen: Seen): Promise<Record<string, unknown>> {

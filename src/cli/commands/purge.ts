@@ -1,13 +1,16 @@
 /** spool purge — throw messages away. */
 import type { Verb } from "../verb.ts";
 
+import type { MessageId } from "../../message/id.ts";
 import type { State } from "../../queue/browse.ts";
 import type { BulkOptions } from "../../queue/bulk.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { count } from "../format.ts";
 import {
+  collectId,
   command,
   examples,
+  noMessage,
   parseDuration,
   parsePositive,
   parseQueue,
@@ -19,6 +22,7 @@ interface Options extends GlobalOptions {
   readonly state?: State;
   readonly older?: number;
   readonly max?: number;
+  readonly id?: readonly MessageId[];
   readonly dryRun?: boolean;
   readonly force?: boolean;
 }
@@ -27,6 +31,7 @@ const EXAMPLES = examples(
   "spool purge jobs -n",
   "spool purge jobs --older 7d -f",
   "spool purge jobs --state dead --max 1000 -f",
+  "spool purge jobs --id 01k8xmn3h0000tq7v5c9d2f4g6 -f",
 );
 
 export default function purgeCommand(context: Context): Verb {
@@ -39,6 +44,7 @@ export default function purgeCommand(context: Context): Verb {
     .option("--state <state>", "only these", ["ready", "scheduled", "dead"])
     .option("--older <duration>", "only what was put longer ago", parseDuration)
     .option("--max <n>", "so many at the most", parsePositive)
+    .option("--id <id>", "only this message; may be given again", collectId)
     .option("-n, --dry-run", "only say how many")
     .option("-f, --force", "do not ask")
     .after(EXAMPLES)
@@ -52,6 +58,7 @@ async function purge(context: Context, name: string, options: Options): Promise<
   const bulk: BulkOptions = {
     ...(options.state !== undefined && { states: [options.state] }),
     ...(options.max !== undefined && { max: options.max }),
+    ...(options.id !== undefined && { ids: options.id }),
     ...(options.older !== undefined && { beforeMs: (await queue.room.now()) - options.older }),
   };
   if (options.dryRun || !options.force) {
@@ -67,5 +74,7 @@ async function purge(context: Context, name: string, options: Options): Promise<
     progress.show(() => `${count(done, "message")} thrown away`);
   const purged = await queue.purge({ ...bulk, onProgress });
   progress.clear();
+  if (options.id !== undefined && purged === 0)
+    throw noMessage(options.id, `such message in ${name}`);
   context.say(`${count(purged, "message")} thrown away`);
 }
