@@ -24,6 +24,7 @@ const EXCEPTIONS: readonly string[] = [
   "cli > disk/payload-file.ts",
   "cli > disk/probe.ts",
   "cli > disk/text-file.ts",
+  "tui > disk/edit-file.ts",
   // It loads the rest.
   "cli/entry.ts > node:fs",
 ];

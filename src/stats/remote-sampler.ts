@@ -6,6 +6,8 @@ import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 
 import { monotonicMs } from "../clock.ts";
+import { isSameAsk } from "./detail.ts";
+import type { Answered, Ask } from "./detail.ts";
 import { rowKey } from "./sample.ts";
 import type { Head, Sample } from "./sample.ts";
 import type { Failure, FromSampler, Task, ToSampler } from "./sampler-messages.ts";
@@ -32,11 +34,14 @@ export class RemoteSampler {
   failure: Failure | undefined;
   /** True where there is no use in trying again. */
   isOver = false;
+  /** The last answer to what was asked. */
+  answered: Answered | undefined;
   readonly #options: RemoteOptions;
   #child: ChildProcess | undefined;
   #heardMs = monotonicMs();
   #intervalMs: number;
   #wanted: readonly string[] = [];
+  #ask: Ask | undefined;
   #again: NodeJS.Timeout | undefined;
   #hasEnded = false;
 
@@ -61,6 +66,18 @@ export class RemoteSampler {
     if (keys.join("\n") === this.#wanted.join("\n")) return;
     this.#wanted = keys;
     this.#say({ kind: "wanted", names: keys });
+  }
+
+  /** A closer look at one queue, now and in each round; undefined: no more. */
+  ask(ask: Ask | undefined): void {
+    if (ask === this.#ask || (ask && this.#ask && isSameAsk(ask, this.#ask))) return;
+    this.#ask = ask;
+    this.#say({ kind: "ask", ask });
+  }
+
+  /** Something has just been changed: now. */
+  askAgain(): void {
+    this.#say({ kind: "ask", ask: this.#ask });
   }
 
   setInterval(ms: number): void {
@@ -95,6 +112,7 @@ export class RemoteSampler {
     const { dir, cacheDir, names } = this.#options;
     this.#say({ kind: "task", task: { dir, cacheDir, names, intervalMs: this.#intervalMs } });
     if (this.#wanted.length > 0) this.#say({ kind: "wanted", names: this.#wanted });
+    if (this.#ask !== undefined) this.#say({ kind: "ask", ask: this.#ask });
   }
 
   #say(message: ToSampler): void {
@@ -113,6 +131,8 @@ export class RemoteSampler {
       for (const sample of message.samples) this.samples.set(rowKey(sample), sample);
     } else if (message.kind === "gone") {
       for (const key of message.keys) this.samples.delete(key);
+    } else if (message.kind === "answered") {
+      this.answered = message.answered;
     } else {
       this.head = message.head;
       this.failure = undefined;

@@ -11,6 +11,9 @@
 import { monotonicMs } from "../clock.ts";
 import { fromErrno, SpoolError } from "../errors.ts";
 import { openSpool } from "../spool.ts";
+import type { Spool } from "../spool.ts";
+import type { Ask } from "./detail.ts";
+import { Details } from "./details.ts";
 import { Sampler } from "./sampler.ts";
 import type { FromSampler, Task, ToSampler } from "./sampler-messages.ts";
 
@@ -27,6 +30,8 @@ export async function runSamplerProcess(): Promise<void> {
     process.send?.(message);
   };
   let sampler: Sampler | undefined;
+  let details: Details | undefined;
+  let ask: Ask | undefined;
   let wake = (): void => {};
   const end = (): never => {
     sampler?.save();
@@ -38,7 +43,10 @@ export async function runSamplerProcess(): Promise<void> {
   const task = await new Promise<Task>((resolve) => {
     process.on("message", (message: ToSampler) => {
       if (message.kind === "task") resolve(message.task);
-      else if (sampler !== undefined) {
+      else if (message.kind === "ask") {
+        ask = message.ask;
+        wake();
+      } else if (sampler !== undefined) {
         if (message.kind === "wanted") sampler.wanted = message.names;
         else sampler.intervalMs = message.ms;
         if (message.kind === "interval") wake();
@@ -46,13 +54,25 @@ export async function runSamplerProcess(): Promise<void> {
     });
   });
   let isKnown = false;
+  let roundMs = Number.NEGATIVE_INFINITY;
   for (;;) {
     const startMs = monotonicMs();
+    const everyMs = (): number => sampler?.intervalMs ?? task.intervalMs;
+    const isDue = startMs - roundMs >= everyMs() - REST_MS;
+    if (isDue) roundMs = startMs;
     try {
-      sampler ??= await open(task, tell);
-      tell({ kind: "round", head: await sampler.round() });
-      if (!isKnown) sampler.save();
-      isKnown = true;
+      if (sampler === undefined || details === undefined) {
+        const spool = await open(task);
+        sampler = samplerOf(spool, task, tell);
+        details = new Details(spool);
+      }
+      // Who opens a queue wants to see it at once, and everything else when its turn comes.
+      if (ask !== undefined) tell({ kind: "answered", answered: await details.answer(ask) });
+      if (isDue) {
+        tell({ kind: "round", head: await sampler.round() });
+        if (!isKnown) sampler.save();
+        isKnown = true;
+      }
     } catch (thrown) {
       const error = fromErrno(thrown);
       if (!(error instanceof SpoolError)) throw error;
@@ -60,8 +80,7 @@ export async function runSamplerProcess(): Promise<void> {
       const isOver = !isKnown && OVER.has(code);
       tell({ kind: "failed", failure: { code, message, hint }, isOver });
     }
-    const everyMs = sampler?.intervalMs ?? task.intervalMs;
-    const restMs = Math.max(REST_MS, everyMs - (monotonicMs() - startMs));
+    const restMs = Math.max(REST_MS, roundMs + everyMs() - monotonicMs());
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, restMs);
       wake = () => {
@@ -72,9 +91,15 @@ export async function runSamplerProcess(): Promise<void> {
   }
 }
 
-async function open(task: Task, tell: (message: FromSampler) => void): Promise<Sampler> {
-  const { dir, cacheDir, names, intervalMs } = task;
-  const spool = await openSpool({ dir, cacheDir, create: false, blocking: true, tellsFlow: false });
+async function open({ dir, cacheDir }: Task): Promise<Spool> {
+  return openSpool({ dir, cacheDir, create: false, blocking: true, tellsFlow: false });
+}
+
+function samplerOf(
+  spool: Spool,
+  { names, intervalMs }: Task,
+  tell: (message: FromSampler) => void,
+): Sampler {
   return new Sampler(spool, {
     names,
     intervalMs,

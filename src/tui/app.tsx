@@ -1,9 +1,11 @@
 /** The terminal's side of a session: its size, its keys, and a text for each line. */
-import { Box, Text, useApp, useInput, useWindowSize } from "ink";
+import { Box, Text, useApp, useInput, useStdout, useWindowSize } from "ink";
 import { memo, useEffect, useReducer } from "react";
 
 import { keysOf } from "./bindings.ts";
+import { clipboard } from "./runner.ts";
 import type { Session } from "./session.ts";
+import type { Effect } from "./ui-state.ts";
 import { stopUntilContinued } from "./stopping.ts";
 
 /** An empty text has no height. */
@@ -16,10 +18,23 @@ export function App({ session }: { readonly session: Session }) {
   const { columns, rows } = useWindowSize();
   const [, draw] = useReducer((count: number) => count + 1, 0);
   useEffect(() => session.onDraw(draw), [session]);
-  const suspend = async (): Promise<void> => {
-    await suspendTerminal(stopUntilContinued);
+  const { stdout } = useStdout();
+  const withTerminal = async (use: () => Promise<void>): Promise<void> => {
+    await suspendTerminal(use);
     session.sampler.forgive();
     draw();
+  };
+  const suspend = (): Promise<void> => withTerminal(stopUntilContinued);
+  const perform = async (effect: Effect): Promise<void> => {
+    if (effect === "quit") exit();
+    else if (effect === "suspend") await suspend();
+    else if (effect.kind === "run") await session.run(effect.plan);
+    else if (effect.kind === "page") await withTerminal(() => session.page(effect));
+    else if (effect.kind === "edit") await withTerminal(() => session.edit(effect));
+    else {
+      stdout.write(clipboard(effect.text));
+      session.note(`copied: ${effect.text}`);
+    }
   };
   useEffect(() => {
     const stop = (): void => {
@@ -33,8 +48,7 @@ export function App({ session }: { readonly session: Session }) {
   useInput((text, key) => {
     for (const one of keysOf(text, { ...key })) {
       const effect = session.key(one);
-      if (effect === "quit") exit();
-      else if (effect === "suspend") suspend().catch(exit);
+      if (effect !== undefined) perform(effect).catch(exit);
     }
   });
   return (

@@ -28,6 +28,22 @@ export type Act =
   | "freeze"
   | "theme"
   | "wide"
+  | "messages"
+  | "workers"
+  | "reasons"
+  | "ages"
+  | "graphs"
+  | "next"
+  | "markAll"
+  | "pause"
+  | "redrive"
+  | "retry"
+  | "giveUp"
+  | "drop"
+  | "move"
+  | "edit"
+  | "page"
+  | "copy"
   | "command"
   | "help"
   | "suspend"
@@ -37,6 +53,8 @@ export interface Binding {
   readonly keys: readonly string[];
   readonly act: Act;
   readonly help: string;
+  /** It changes what is on the disk: not there with --readonly. */
+  readonly isActing?: boolean;
 }
 
 export const BINDINGS: readonly Binding[] = [
@@ -48,11 +66,29 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["ctrl-d"], act: "halfDown", help: "half a screen down" },
   { keys: ["g", "home"], act: "first", help: "the first row" },
   { keys: ["G", "end"], act: "last", help: "the last row" },
-  { keys: ["enter"], act: "toggle", help: "fold or unfold a topic's subscriptions" },
-  { keys: ["left", "h"], act: "fold", help: "fold the topic, also from its subscriptions" },
-  { keys: ["right", "l"], act: "unfold", help: "unfold the topic" },
+  {
+    keys: ["enter"],
+    act: "toggle",
+    help: "open the queue, the message; of a topic: fold or unfold its subscriptions",
+  },
+  {
+    keys: ["left", "h"],
+    act: "fold",
+    help: "back; in the list: fold the topic, also from its subscriptions",
+  },
+  { keys: ["right", "l"], act: "unfold", help: "open the queue, the message; unfold the topic" },
+  { keys: ["1"], act: "messages", help: "of a queue: its messages" },
+  { keys: ["2"], act: "workers", help: "of a queue: who holds what, since when" },
+  { keys: ["3"], act: "reasons", help: "of a queue: its dead letters by their reasons" },
+  { keys: ["4"], act: "ages", help: "of a queue: how old what is ready is" },
+  { keys: ["5"], act: "graphs", help: "of a queue: depth, in and out over time" },
+  {
+    keys: ["tab"],
+    act: "next",
+    help: "messages: ready, scheduled, in flight, dead; graphs: 1m, 15m, 1h; a message: text, JSON, hex",
+  },
   { keys: ["/"], act: "filter", help: "show the names with these words; !word: without it" },
-  { keys: ["esc"], act: "clear", help: "no filter any more; then: no marks any more" },
+  { keys: ["esc"], act: "clear", help: "back; in the list: no filter any more, then no marks" },
   { keys: ["s"], act: "sortMenu", help: "choose the column to sort by" },
   { keys: ["<"], act: "sortLeft", help: "sort by the column to the left" },
   { keys: [">"], act: "sortRight", help: "sort by the column to the right" },
@@ -62,6 +98,21 @@ export const BINDINGS: readonly Binding[] = [
     act: "mark",
     help: "mark the row, or no more; below are the sums of the marked",
   },
+  { keys: ["a"], act: "markAll", help: "mark all that is listed" },
+  { keys: ["p"], act: "pause", help: "pause the queue, or resume it", isActing: true },
+  { keys: ["R"], act: "redrive", help: "redrive dead letters", isActing: true },
+  { keys: ["n"], act: "retry", help: "make what is scheduled ready now", isActing: true },
+  { keys: ["x"], act: "giveUp", help: "give messages up: dead letters", isActing: true },
+  { keys: ["D"], act: "drop", help: "throw messages away", isActing: true },
+  { keys: ["m"], act: "move", help: "move messages to another queue", isActing: true },
+  {
+    keys: ["e"],
+    act: "edit",
+    help: "edit a dead letter in $EDITOR and put it again in its place",
+    isActing: true,
+  },
+  { keys: ["v"], act: "page", help: "the payload in $PAGER" },
+  { keys: ["c"], act: "copy", help: "copy the message's id, or the queue's name" },
   { keys: ["+"], act: "slower", help: "look less often" },
   { keys: ["-"], act: "faster", help: "look more often" },
   { keys: ["f"], act: "freeze", help: "freeze what is shown, or go on" },
@@ -81,9 +132,15 @@ const BY_KEY = new Map(BINDINGS.flatMap(({ keys, act }) => keys.map((key) => [ke
 
 export const actOf = (key: string): Act | undefined => BY_KEY.get(key);
 
+const CHANGES = new Set(BINDINGS.filter((binding) => binding.isActing).map(({ act }) => act));
+
+/** True where it changes what is on the disk. */
+export const isActing = (act: Act): boolean => CHANGES.has(act);
+
 const NAMES: Readonly<Record<string, string>> = {
   up: "↑",
   down: "↓",
+  tab: "Tab",
   left: "←",
   right: "→",
   pageup: "PgUp",
@@ -101,8 +158,11 @@ function spelled(key: string): string {
 }
 
 /** Keys, and what they do: for the help on the screen, and for docs/top.md. */
-export function keyTable(): (readonly [keys: string, help: string])[] {
-  return BINDINGS.map(({ keys, help }) => [keys.map(spelled).join(" "), help]);
+export function keyTable(isReadonly = false): (readonly [keys: string, help: string])[] {
+  return BINDINGS.filter((binding) => !(isReadonly && binding.isActing)).map(({ keys, help }) => [
+    keys.map(spelled).join(" "),
+    help,
+  ]);
 }
 
 /** What Ink says of a key; `text` is empty for those that are no character. */
@@ -126,12 +186,19 @@ const SPECIAL: readonly (readonly [flag: string, key: string])[] = [
   ["tab", "tab"],
 ];
 
+/** Keys that come as characters where several come at once. */
+const IN_TEXT: Readonly<Record<string, string>> = {
+  " ": "space",
+  "\r": "enter",
+  "\n": "enter",
+  "\t": "tab",
+  "\x7f": "backspace",
+};
+
 /** The keys of one event: what is pasted, or typed while the screen was busy, comes as one text. */
 export function keysOf(text: string, pressed: Pressed): string[] {
   const special = SPECIAL.find(([flag]) => pressed[flag] === true);
   if (special !== undefined) return [special[1]];
   if (pressed["ctrl"] === true) return [`ctrl-${text}`];
-  return Array.from(text).map((one) =>
-    one === " " ? "space" : one === "\r" || one === "\n" ? "enter" : one,
-  );
+  return Array.from(text).map((one) => IN_TEXT[one] ?? one);
 }

@@ -3,7 +3,7 @@ import { SpoolError } from "../errors.ts";
 import { formatDuration, parseDurationMs } from "../units.ts";
 import { COLUMNS } from "./columns.ts";
 import { THEME_NAMES } from "./theme.ts";
-import type { Next, Ui } from "./ui.ts";
+import type { Next, Ui } from "./ui-state.ts";
 
 /** Looking more often than this is no use, in ms. */
 export const LEAST_INTERVAL_MS = 100;

@@ -1,7 +1,7 @@
 /** How figures look in a column: seven characters at the most, unless it is wide. Pure. */
 import stringWidth from "string-width";
 
-export { formatAge, formatSize } from "../units.ts";
+export { formatAge, formatDuration, formatSize } from "../units.ts";
 
 /** "99999", "123k", "1.2M"; wide: all digits. */
 export function formatCount(count: number, isWide: boolean): string {

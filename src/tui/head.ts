@@ -3,7 +3,7 @@ import type { Head } from "../stats/sample.ts";
 import type { Totals } from "../stats/topic-summary.ts";
 import { formatDuration } from "../units.ts";
 import { cut, formatAge, formatCount, formatRate, formatSize, widthOf } from "./format.ts";
-import type { Role } from "./theme.ts";
+import type { Part } from "./theme.ts";
 
 /** Silence that is worth saying, in ms. */
 const SILENT_MS = 3000;
@@ -29,12 +29,6 @@ export interface HeadLook {
   readonly failure: string | undefined;
   readonly isWide: boolean;
   readonly isAscii: boolean;
-}
-
-/** A text and what it means. */
-export interface Part {
-  readonly text: string;
-  readonly role?: Role | undefined;
 }
 
 /** The first parts that fit, with two blanks in between. */
@@ -89,7 +83,7 @@ function totalsLine({ totals, isWide }: HeadLook): Part[] {
   ];
 }
 
-function diskLine(look: HeadLook): Part[] {
+export function diskLine(look: HeadLook): Part[] {
   const { head, silentMs, failure } = look;
   if (silentMs > SILENT_MS) {
     const silent = `the disk has not answered for ${formatAge(silentMs)}`;

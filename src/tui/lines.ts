@@ -6,11 +6,14 @@ import { cellsOf, COLUMNS, MARGIN, placeColumns } from "./columns.ts";
 import type { Look, Placed } from "./columns.ts";
 import { cut, fit, formatCount } from "./format.ts";
 import { headLines, joinParts } from "./head.ts";
-import type { HeadLook, Part } from "./head.ts";
-import { inverse, painter, roleOf } from "./theme.ts";
-import type { Paint } from "./theme.ts";
+import type { HeadLook } from "./head.ts";
+import { insideBelow, insideLines } from "./inside-lines.ts";
+import type { Content, InsideFrame } from "./inside-lines.ts";
+import { commandLine } from "./plans.ts";
+import { inverse, painted, painter, roleOf } from "./theme.ts";
+import type { Paint, Part } from "./theme.ts";
 import type { Row } from "./tree.ts";
-import type { Ui } from "./ui.ts";
+import type { Ui } from "./ui-state.ts";
 
 export interface Size {
   readonly columns: number;
@@ -30,29 +33,47 @@ export interface Frame extends HeadLook {
   readonly rows: readonly Row[];
   readonly longestName: number;
   readonly look: Look;
+  /** Where a queue is looked at: that, and what there is to see. */
+  readonly inside?: { readonly frame: InsideFrame; readonly content: Content };
 }
 
 export function linesOf(frame: Frame): string[] {
-  const { size, ui, isAscii } = frame;
+  const { size, ui } = frame;
   if (size.columns < LEAST.columns || size.rows < LEAST.rows) return tooSmall(size);
   const paint = painter(ui.theme);
-  const placed = placeColumns(size.columns, frame.longestName, ui.isWide);
   const page = pageOf(size);
-  const shown =
-    ui.mode === "help" || ui.mode === "sort"
-      ? menuOf(frame, page)
-      : rowsOf(frame, placed, page, paint);
-  const lines = [
+  const lines =
+    frame.inside !== undefined && !isMenu(ui)
+      ? insideLines(frame.inside.frame, frame.inside.content, paint)
+      : listLines(frame, page, paint);
+  while (lines.length < size.rows - 1) lines.push("");
+  if (ui.mode === "confirm") lines.splice(size.rows - 3, 2, ...questionOf(frame, paint));
+  return [...lines, lastLine(frame, paint)];
+}
+
+const isMenu = ({ mode }: Ui): boolean => mode === "help" || mode === "sort";
+
+function listLines(frame: Frame, page: number, paint: Paint): string[] {
+  const { size, ui, isAscii } = frame;
+  const placed = placeColumns(size.columns, frame.longestName, ui.isWide);
+  const shown = isMenu(ui) ? menuOf(frame, page) : rowsOf(frame, placed, page, paint);
+  return [
     ...headLines(frame, size.columns).map((parts) => painted(parts, paint)),
     titles(placed, ui, isAscii, paint),
     ...shown,
   ];
-  while (lines.length < size.rows - 1) lines.push("");
-  return [...lines, lastLine(frame, paint)];
 }
 
-const painted = (parts: readonly Part[], paint: Paint): string =>
-  parts.map(({ text, role }) => paint(role, text)).join("");
+/** What would be done, and the same as a command line. */
+function questionOf({ ui: { plan }, size, isAscii }: Frame, paint: Paint): string[] {
+  if (plan === undefined || "withQueue" in plan) return [];
+  const [command = [], ...more] = plan.commands;
+  const others = more.length === 0 ? "" : ` and ${more.length} more`;
+  return [
+    paint("title", cut(`${plan.question}?`, size.columns, isAscii)),
+    cut(`$ ${commandLine(command)}${others}`, size.columns, isAscii),
+  ];
+}
 
 function tooSmall({ columns, rows }: Size): string[] {
   const text = `too small: ${columns}x${rows}, needs ${LEAST.columns}x${LEAST.rows}`;
@@ -116,7 +137,7 @@ function indented({ name, parent, isFolded }: Row, isAscii: boolean): string {
 function menuOf({ ui, size, isAscii }: Frame, page: number): string[] {
   const isHelp = ui.mode === "help";
   const entries = isHelp
-    ? [...keyTable(), ...COLUMNS.map(({ title, help }) => [title, help] as const)]
+    ? [...keyTable(ui.isReadonly), ...COLUMNS.map(({ title, help }) => [title, help] as const)]
     : COLUMNS.map(({ key, help }) => [key, help] as const);
   const wide = Math.max(...entries.map(([left]) => left.length)) + 2;
   const lines = entries.map(([left, right], index) => {
@@ -143,6 +164,12 @@ function lastLine(frame: Frame, paint: Paint): string {
       return `${cut(`/${ui.draft}`, size.columns - 1, isAscii)}${inverse(" ")}`;
     case "command":
       return `${cut(`:${ui.draft}`, size.columns - 1, isAscii)}${inverse(" ")}`;
+    case "queueName": {
+      const question = ui.plan === undefined ? "" : ui.plan.question;
+      return `${cut(`${question}: ${ui.draft}`, size.columns - 1, isAscii)}${inverse(" ")}`;
+    }
+    case "confirm":
+      return only("y does it, any other key does not");
     case "sort":
       return only("sort by: Enter takes it, r turns it round, Esc goes back");
     case "help":
@@ -152,7 +179,17 @@ function lastLine(frame: Frame, paint: Paint): string {
   }
 }
 
-function saidBelow({ ui, rows }: Frame): Part[] {
+const KEYS_BELOW = ["? help", "q quit", "/ filter", "s sort", "f freeze", "w wide"];
+const KEYS_INSIDE = ["? help", "Esc back", "1-5 views", "Tab next", "Space mark", "v pager"];
+
+function saidBelow({ ui, rows, inside }: Frame): Part[] {
+  if (inside !== undefined) {
+    return [
+      ...(ui.note === "" ? [] : [{ text: ui.note, role: "warn" } as const]),
+      ...insideBelow(inside.frame, inside.content),
+      ...KEYS_INSIDE.map((text): Part => ({ text, role: "quiet" })),
+    ];
+  }
   const error = rows[ui.at]?.sample.error;
   const parts: Part[] = [];
   if (ui.note !== "") parts.push({ text: ui.note, role: "warn" });
@@ -160,9 +197,7 @@ function saidBelow({ ui, rows }: Frame): Part[] {
   if (ui.filter !== "") parts.push({ text: `filter: ${ui.filter}` });
   if (ui.marked.size > 0) parts.push({ text: markedSums(ui, rows) });
   parts.push({ text: `${rows.length === 0 ? 0 : ui.at + 1}/${rows.length}` });
-  for (const text of ["? help", "q quit", "/ filter", "s sort", "f freeze", "w wide"]) {
-    parts.push({ text, role: "quiet" });
-  }
+  parts.push(...KEYS_BELOW.map((text): Part => ({ text, role: "quiet" })));
   return parts;
 }
 

@@ -5,20 +5,34 @@
 import { RemoteSampler } from "../stats/remote-sampler.ts";
 import type { RemoteOptions } from "../stats/remote-sampler.ts";
 import type { Failure } from "../stats/sampler-messages.ts";
+import type { State } from "../stats/detail.ts";
+import { isAnswerTo } from "../stats/detail.ts";
+import type { Answered } from "../stats/detail.ts";
 import type { Head, Sample } from "../stats/sample.ts";
 import { totalsOf } from "../stats/topic-summary.ts";
 import type { Totals } from "../stats/topic-summary.ts";
+import { confirming } from "./asking.ts";
 import { DepthHistory } from "./depth-history.ts";
+import type { HeadLook } from "./head.ts";
+import { askOf, settleInside } from "./inside.ts";
+import { contentOf, graphParts } from "./inside-lines.ts";
 import { linesOf, pageOf } from "./lines.ts";
 import type { Size } from "./lines.ts";
+import type { Plan } from "./plans.ts";
+import { edit, planOfEdited, runPlan, showInPager } from "./runner.ts";
+import type { Edited, Program } from "./runner.ts";
 import type { ThemeName } from "./theme.ts";
 import { arrange } from "./tree.ts";
 import type { Row } from "./tree.ts";
-import { firstUi, press, settle } from "./ui.ts";
-import type { Effect, Ui } from "./ui.ts";
+import { press, settle } from "./ui.ts";
+import { firstUi } from "./ui-state.ts";
+import type { Effect, Ui } from "./ui-state.ts";
 
 /** News is drawn so often, in ms; a key at once, of what was news then. */
 const NEWS_MS = 900;
+
+/** As `put` has it. */
+const DEFAULT_PRIORITY = 4;
 
 /** Clock and ages go on without news. */
 const TICK_MS = 1000;
@@ -26,12 +40,17 @@ const TICK_MS = 1000;
 export interface SessionOptions extends Omit<RemoteOptions, "onNews"> {
   readonly theme: ThemeName;
   readonly isAscii: boolean;
+  /** Nothing can be changed from here. */
+  readonly isReadonly: boolean;
+  /** What was given as -C. */
+  readonly givenDir: string | undefined;
 }
 
 /** What was known at some time. */
 interface Seen {
   readonly samples: ReadonlyMap<string, Sample>;
   readonly head: Head | undefined;
+  readonly answered: Answered | undefined;
   readonly nowMs: number;
 }
 
@@ -59,11 +78,13 @@ export class Session {
     | undefined;
   #newsTimer: NodeJS.Timeout | undefined;
   #drawnMs = 0;
+  /** What was edited and is not put yet. */
+  #edited: Edited | undefined;
   #told: ((failure: Failure | undefined) => void) | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#ui = firstUi(options.intervalMs, options.theme);
+    this.#ui = firstUi(options.intervalMs, options.theme, options.isReadonly);
     this.sampler = new RemoteSampler({ ...options, onNews: () => this.#news() });
     this.#ticks = setInterval(() => {
       if (Date.now() - this.#drawnMs >= NEWS_MS) this.#draw();
@@ -85,12 +106,14 @@ export class Session {
   end(): void {
     clearInterval(this.#ticks);
     clearTimeout(this.#newsTimer);
+    this.#edited?.file.remove();
     this.sampler.end();
   }
 
   key(key: string): Effect | undefined {
     const { rows } = this.#list();
-    const around = { rows, page: pageOf(this.#size) };
+    const page = pageOf(this.#size);
+    const around = { rows, page, ...this.#aroundInside(page) };
     const { ui, effect } = press(settle(this.#ui, around), key, around);
     if (ui.isFrozen && !this.#ui.isFrozen) this.#frozen = this.#seen(true);
     if (!ui.isFrozen) this.#frozen = undefined;
@@ -107,19 +130,14 @@ export class Session {
     const page = pageOf(size);
     const ui = settle(this.#ui, { rows, page });
     this.#ui = ui;
-    const visible = rows.slice(ui.top, ui.top + page);
-    this.sampler.want(visible.map(({ key }) => key));
+    this.#tellWanted(ui, rows, page);
     const { head, nowMs } = this.#frozen ?? this.#seen(false);
     const { dir, isAscii } = this.#options;
-    return linesOf({
-      size,
-      ui,
-      rows,
-      longestName,
-      totals,
+    const frame = {
       dir,
       head,
       nowMs,
+      totals,
       clock: new Date().toTimeString().slice(0, 8),
       intervalMs: ui.intervalMs,
       isFrozen: ui.isFrozen,
@@ -127,13 +145,116 @@ export class Session {
       failure: this.sampler.failure?.message,
       isWide: ui.isWide,
       isAscii,
-      look: { nowMs, isWide: ui.isWide, isAscii, depthsOf: (sample) => this.#depthsOf(sample) },
+    };
+    const look = {
+      nowMs,
+      isWide: ui.isWide,
+      isAscii,
+      depthsOf: (one: Sample) => this.#depthsOf(one),
+    };
+    const inside = this.#insideFrame(frame, page);
+    return linesOf({
+      ...frame,
+      size,
+      ui: this.#ui,
+      rows,
+      longestName,
+      look,
+      ...(inside && { inside }),
     });
   }
 
+  /** What somebody sees goes first: the rows of the list, or the queue that is looked at. */
+  #tellWanted({ inside, top }: Ui, rows: readonly Row[], page: number): void {
+    const visible = rows.slice(top, top + page).map(({ key }) => key);
+    this.sampler.want(inside === undefined ? visible : [inside.queue]);
+    if (this.#frozen !== undefined) return;
+    this.sampler.ask(inside && askOf(inside, graphParts(this.#size.columns)));
+  }
+
+  /** The queue that is looked at, settled. */
+  #insideFrame(head: HeadLook, page: number) {
+    const { inside } = this.#ui;
+    if (inside === undefined) return undefined;
+    const { samples, answered } = this.#frozen ?? this.#seen(false);
+    const { columns } = this.#size;
+    const sample = samples.get(inside.queue);
+    const isAnswer = answered !== undefined && isAnswerTo(answered.ask, askOf(inside, 0));
+    const frame = {
+      ...head,
+      inside,
+      sample,
+      answered: isAnswer ? answered : undefined,
+      columns,
+      page,
+    };
+    const content = contentOf(frame);
+    const around = { table: content.table, lines: content.text?.length ?? 0, page };
+    const settled = settleInside(inside, around);
+    this.#ui = { ...this.#ui, inside: settled };
+    return { frame: { ...frame, inside: settled }, content, around: { ...around, sample } };
+  }
+
+  #aroundInside(page: number) {
+    const { dir, isAscii } = this.#options;
+    const { head, nowMs } = this.#frozen ?? this.#seen(false);
+    const { totals } = this.#list();
+    const { intervalMs, isFrozen, isWide } = this.#ui;
+    const look = { dir, isAscii, head, nowMs, totals, intervalMs, isFrozen, isWide };
+    const frame = this.#insideFrame({ ...look, clock: "", silentMs: 0, failure: undefined }, page);
+    return frame && { inside: frame.around };
+  }
+
+  /** Something was asked for that is not of keys alone: what came of it, below. */
+  note(note: string): void {
+    this.#ui = { ...this.#ui, note };
+    this.#draw();
+  }
+
+  get #program(): Program {
+    return { path: this.#options.program[0]!, dir: this.#options.givenDir };
+  }
+
+  /** Runs what was said yes to, and looks again at once. */
+  async run(plan: Plan): Promise<void> {
+    this.note(`${plan.question} ...`);
+    const said = await runPlan(this.#program, plan);
+    this.#edited?.file.remove();
+    this.#edited = undefined;
+    this.sampler.askAgain();
+    this.note(said);
+  }
+
+  /** With the terminal: a payload in the pager. */
+  async page({ queue, state, id }: { queue: string; state: State; id: string }): Promise<void> {
+    this.note(await showInPager(this.#program, ["peek", queue, "--state", state, "--id", id]));
+  }
+
+  /** With the terminal: a dead letter in the editor; then asks whether it is to be put. */
+  async edit({ queue, id }: { queue: string; id: string }): Promise<void> {
+    this.#edited?.file.remove();
+    const edited = await edit(this.#program, queue, id);
+    if (typeof edited === "string") {
+      this.note(edited);
+      return;
+    }
+    this.#edited = edited;
+    const plan = planOfEdited(queue, id, this.#priorityOf(id), edited);
+    this.#ui = confirming(this.#ui, plan);
+    this.#draw();
+  }
+
+  #priorityOf(id: string): number {
+    const detail = this.sampler.answered?.detail;
+    if (detail?.kind === "message") return detail.message?.priority ?? DEFAULT_PRIORITY;
+    const rows = detail?.kind === "messages" ? detail.rows : [];
+    return rows.find((row) => row.id === id)?.priority ?? DEFAULT_PRIORITY;
+  }
+
   #seen(isCopied: boolean): Seen {
-    const { samples, head } = this.sampler;
-    return { samples: isCopied ? new Map(samples) : samples, head, nowMs: Date.now() };
+    const { samples, head, answered } = this.sampler;
+    const known = isCopied ? new Map(samples) : samples;
+    return { samples: known, head, answered, nowMs: Date.now() };
   }
 
   /** Sorting thousands of rows takes longer than drawing fifty: again only where something has changed. */

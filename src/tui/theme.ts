@@ -57,6 +57,15 @@ export function painter(name: ThemeName): Paint {
   };
 }
 
+/** A text and what it means. */
+export interface Part {
+  readonly text: string;
+  readonly role?: Role | undefined;
+}
+
+export const painted = (parts: readonly Part[], paint: Paint): string =>
+  parts.map(({ text, role }) => paint(role, text)).join("");
+
 export const inverse = (text: string): string => `\x1b[7m${text}\x1b[27m`;
 
 /** What is known of the terminal. */

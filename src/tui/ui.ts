@@ -2,76 +2,31 @@
  * What the person at the screen has chosen, and what a key makes of it. Pure: the same choices, rows and key
  * make the same choices. Nothing in here knows of Ink, of time, or of the spool.
  */
+import type { Sample } from "../stats/sample.ts";
+import { answer, asked, named } from "./asking.ts";
 import type { Act } from "./bindings.ts";
-import { actOf } from "./bindings.ts";
+import { actOf, isActing } from "./bindings.ts";
 import { COLUMNS } from "./columns.ts";
 import type { ColumnKey } from "./columns.ts";
 import { runCommand } from "./commands.ts";
+import { choose, readHelp } from "./menus.ts";
+import { enter } from "./inside.ts";
+import type { View } from "./inside.ts";
+import { filtered, pressInside } from "./inside-keys.ts";
+import type { QueueAround } from "./inside-keys.ts";
 import { THEME_NAMES } from "./theme.ts";
-import type { ThemeName } from "./theme.ts";
-import type { Arrangement, Row } from "./tree.ts";
-
-type Mode = "rows" | "filter" | "command" | "sort" | "help";
-
-export interface Ui extends Arrangement {
-  readonly mode: Mode;
-  /** What is being typed: a filter or a command. */
-  readonly draft: string;
-  /**
-   * The row that the cursor stays on while others come and go; undefined: it stays on the first one, whichever
-   * that is, until somebody moves it.
-   */
-  readonly cursor: string | undefined;
-  /** Where the cursor is. */
-  readonly at: number;
-  /** The first row that is shown. */
-  readonly top: number;
-  readonly marked: ReadonlySet<string>;
-  readonly intervalMs: number;
-  readonly isFrozen: boolean;
-  readonly theme: ThemeName;
-  readonly isWide: boolean;
-  /** In a menu or the help: which line. */
-  readonly menuAt: number;
-  /** One line for the person, until the next key. */
-  readonly note: string;
-}
-
-export type Effect = "quit" | "suspend";
-
-export interface Next {
-  readonly ui: Ui;
-  readonly effect?: Effect;
-}
+import type { Row } from "./tree.ts";
+import type { Next, Ui } from "./ui-state.ts";
 
 export interface Around {
   readonly rows: readonly Row[];
   /** How many rows the screen shows. */
   readonly page: number;
+  /** Where a queue is looked at. */
+  readonly inside?: QueueAround;
 }
 
 export const INTERVALS_MS: readonly number[] = [500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
-
-export function firstUi(intervalMs: number, theme: ThemeName): Ui {
-  return {
-    mode: "rows",
-    sort: "name",
-    isReversed: false,
-    filter: "",
-    folded: new Set(),
-    draft: "",
-    cursor: undefined,
-    at: 0,
-    top: 0,
-    marked: new Set(),
-    intervalMs,
-    isFrozen: false,
-    theme,
-    isWide: false,
-    menuAt: 0,
-    note: "",
-  };
-}
 
 /** The cursor where its row is now, or where it was; and the screen where the cursor is. */
 export function settle(ui: Ui, { rows, page }: Around): Ui {
@@ -86,21 +41,59 @@ export function press(before: Ui, key: string, around: Around): Next {
   const ui = { ...before, note: "" };
   if (key === "ctrl-c") return { ui, effect: "quit" };
   if (key === "ctrl-z") return { ui, effect: "suspend" };
-  if (ui.mode === "filter" || ui.mode === "command") return type(ui, key);
+  if (ui.mode === "filter" || ui.mode === "command" || ui.mode === "queueName")
+    return type(ui, key);
+  if (ui.mode === "confirm") return answer(ui, key);
   if (ui.mode === "sort") return { ui: choose(ui, key) };
   if (ui.mode === "help") return { ui: readHelp(ui, key) };
   const act = actOf(key);
   if (act === undefined) return { ui };
   if (act === "quit") return { ui, effect: "quit" };
+  if (isActing(act) && ui.isReadonly)
+    return { ui: { ...ui, note: "--readonly: nothing is changed" } };
+  if (ui.inside !== undefined && around.inside !== undefined && !EVERYWHERE.has(act)) {
+    return pressInside(ui, ui.inside, act, around.inside);
+  }
+  if (isActing(act)) return asked(ui, act, { queues: chosenQueues(ui, around) });
+  if (act === "copy") {
+    const text = around.rows[ui.at]?.sample.name;
+    return text === undefined ? { ui } : { ui, effect: { kind: "copy", text } };
+  }
   return { ui: MOVES.has(act) ? move(ui, act, around) : change(ui, act, around) };
 }
+
+/** These mean the same in the list and in a queue. */
+const EVERYWHERE: ReadonlySet<Act> = new Set<Act>([
+  "command",
+  "faster",
+  "slower",
+  "freeze",
+  "theme",
+  "wide",
+  "help",
+]);
+
+/** Those that are marked, or the one that the cursor is on. */
+function chosenQueues(ui: Ui, { rows }: Around): Sample[] {
+  const own = rows[ui.at];
+  const marked = rows.filter(({ key }) => ui.marked.has(key));
+  const chosen = marked.length > 0 ? marked : own === undefined ? [] : [own];
+  return chosen
+    .map(({ sample }) => sample)
+    .filter(({ kind }) => kind === "queue" || kind === "subscription");
+}
+
+const withFilter = (ui: Ui, filter: string): Partial<Ui> =>
+  ui.inside === undefined ? { filter } : { inside: filtered(ui.inside, filter) };
 
 function type(ui: Ui, key: string): Next {
   const isFilter = ui.mode === "filter";
   if (key === "esc" || (key === "backspace" && ui.draft === "")) {
-    return { ui: { ...ui, mode: "rows", draft: "", ...(isFilter ? { filter: "" } : {}) } };
+    const rows: Ui = { ...ui, mode: "rows", draft: "", plan: undefined };
+    return { ui: isFilter ? { ...rows, ...withFilter(ui, "") } : rows };
   }
   if (key === "enter") {
+    if (ui.mode === "queueName") return named(ui);
     const rows: Ui = { ...ui, mode: "rows", draft: "" };
     return isFilter ? { ui: rows } : runCommand(rows, ui.draft);
   }
@@ -111,40 +104,7 @@ function type(ui: Ui, key: string): Next {
       : key === "backspace"
         ? Array.from(ui.draft).slice(0, -1).join("")
         : ui.draft + typed;
-  return { ui: { ...ui, draft, ...(isFilter ? { filter: draft } : {}) } };
-}
-
-function choose(ui: Ui, key: string): Ui {
-  const act = actOf(key);
-  if (key === "enter" || key === "space" || key === "right") {
-    return { ...ui, mode: "rows", sort: COLUMNS[ui.menuAt]!.key, isReversed: false };
-  }
-  if (key === "esc" || act === "quit" || act === "sortMenu") return { ...ui, mode: "rows" };
-  if (act === "reverse") return { ...ui, mode: "rows", isReversed: !ui.isReversed };
-  return { ...ui, menuAt: step(ui.menuAt, act, COLUMNS.length) };
-}
-
-/** As many lines as there may be are left to whoever draws. */
-function readHelp(ui: Ui, key: string): Ui {
-  const act = actOf(key);
-  if (key === "esc" || key === "enter" || act === "quit" || act === "help") {
-    return { ...ui, mode: "rows", menuAt: 0 };
-  }
-  return { ...ui, menuAt: step(ui.menuAt, act, 100) };
-}
-
-function step(at: number, act: Act | undefined, count: number): number {
-  const by: Partial<Record<Act, number>> = {
-    up: -1,
-    down: 1,
-    pageUp: -5,
-    pageDown: 5,
-    halfUp: -3,
-    halfDown: 3,
-  };
-  if (act === "first") return 0;
-  if (act === "last") return count - 1;
-  return Math.max(0, Math.min(at + ((act && by[act]) ?? 0), count - 1));
+  return { ui: { ...ui, draft, ...(isFilter ? withFilter(ui, draft) : {}) } };
 }
 
 const MOVES: ReadonlySet<Act> = new Set<Act>([
@@ -180,7 +140,16 @@ function change(ui: Ui, act: Act, { rows }: Around): Ui {
     case "toggle":
     case "fold":
     case "unfold":
-      return fold(ui, act, row);
+      return act !== "fold" && isQueue(row) ? open(ui, row, "messages") : fold(ui, act, row);
+    case "messages":
+    case "workers":
+    case "reasons":
+    case "ages":
+    case "graphs":
+      if (isQueue(row)) return open(ui, row, act);
+      return { ...ui, note: "that is of a queue or a subscription" };
+    case "markAll":
+      return { ...ui, marked: new Set(rows.map(({ key }) => key)) };
     case "filter":
       return { ...ui, mode: "filter", draft: ui.filter };
     case "command":
@@ -212,6 +181,24 @@ function change(ui: Ui, act: Act, { rows }: Around): Ui {
     default:
       return ui;
   }
+}
+
+const isQueue = (row: Row | undefined): row is Row =>
+  row?.sample.kind === "queue" || row?.sample.kind === "subscription";
+
+function open(ui: Ui, { sample, key }: Row, view: View): Ui {
+  const { name, ready, inFlight, scheduled, dead } = sample;
+  // What there is first of all.
+  const state = ready
+    ? "ready"
+    : inFlight
+      ? "inflight"
+      : scheduled
+        ? "scheduled"
+        : dead
+          ? "dead"
+          : "ready";
+  return { ...ui, cursor: key, inside: enter(name, view, ui.views, state) };
 }
 
 function fold(ui: Ui, act: "toggle" | "fold" | "unfold", row: Row | undefined): Ui {

@@ -14,8 +14,8 @@ export const DEDUPS: readonly Mutation[] = [
   {
     name: "key: marked before its batch is synced",
     file: DEDUP,
-    find: 'if (sync === "disk") await fs.sync(draft.fd);',
-    replace: "",
+    find: ['    if (sync === "disk") await fs.sync(draft.fd);', "    else await draft.close();"],
+    replace: '    if (sync !== "disk") await draft.close();',
     breaks: "After a power cut a key stands for a batch that is torn.",
     catchers: POWER,
   },

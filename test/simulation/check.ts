@@ -123,21 +123,26 @@ class Checker {
           !this.#wasCut(settled[index - 1]!.began, again.began) &&
           !this.#isSameNack(settled[index - 1]!, again),
       );
-      assert.ok(!isAgain, `${what}: ${one.process} settled it ${settled.length} times`);
+      assert.ok(
+        !isAgain,
+        `${what}: ${one.process} settled it ${settled.length} times; ${this.#story(key)}`,
+      );
       for (const { how, began, ended } of settled) {
         const told = `${what}: ${one.process} had it at ${one.at}, ${how} at ${began} to ${ended} worked`;
         for (const other of handings) {
           if (other === one) continue;
-          // By one lease a message may be handed out again and again; a power cut undoes that it was settled.
+          // A power cut undoes that it was settled, and that its lease was taken over: then the first
+          // one's receipt is as good as it was.
           const ownedAt = this.#lastOwned(other);
           const [first, last] = ownedAt < began ? [ownedAt, began] : [began, ownedAt];
-          const isUndone = other.hold === one.hold && this.#wasCut(first, last);
+          const isUndone = this.#wasCut(first, last);
           const isOwner = other.at < began && ownedAt > one.at && !isUndone;
           assert.ok(
             !isOwner,
             `${told}, and ${other.process} owned it from ${other.at} on; ${this.#story(key)}`,
           );
-          const isTaken = other.since > one.at && other.at < began;
+          const isTaken =
+            other.since > one.at && other.at < began && !this.#wasCut(other.at, began);
           assert.ok(!isTaken, `${told}, but ${other.process} claimed it before, by ${other.at}`);
           if (how !== "ack" || this.#wasCut(began, other.at)) continue;
           assert.ok(other.since < ended!, `${told}; ${other.process} got it again at ${other.at}`);

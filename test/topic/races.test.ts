@@ -125,6 +125,23 @@ describe("a publish", () => {
     expect(await drain(topic, "one")).toEqual([]);
   });
 
+  test("whose reply of the staging is lost, on a shared disk: it says that it worked", async ({
+    dir,
+  }) => {
+    const topic = await make(dir, "one");
+    const publisher = await topicOf(
+      dir,
+      (name, path, to) => {
+        if (name !== "rename" || !to.includes("/staging/")) return;
+        renameSync(path, to);
+        throw diskError("ENOENT");
+      },
+      { type: NFS },
+    );
+    await publisher.publish("x");
+    expect(await drain(topic, "one")).toEqual(["x"]);
+  });
+
   test("whose commit's reply is lost, on a shared disk: it is made visible", async ({ dir }) => {
     const topic = await make(dir, "one");
     const publisher = await topicOf(

@@ -19,7 +19,8 @@ import { cut, fit, formatCount, formatNet, formatRate, sparkline } from "../../s
 import { LEAST, linesOf } from "../../src/tui/lines.ts";
 import { THEME_NAMES } from "../../src/tui/theme.ts";
 import { arrange } from "../../src/tui/tree.ts";
-import { firstUi, settle } from "../../src/tui/ui.ts";
+import { settle } from "../../src/tui/ui.ts";
+import { firstUi } from "../../src/tui/ui-state.ts";
 import { sampleOf } from "../helpers/samples.ts";
 
 const LOOK: Look = { nowMs: 1000, isWide: false, isAscii: false, depthsOf: () => [] };

@@ -12,8 +12,9 @@ import type { ColumnKey } from "../../src/tui/columns.ts";
 import { isAsciiOnly, THEMES, themeFor } from "../../src/tui/theme.ts";
 import { arrange } from "../../src/tui/tree.ts";
 import type { Arrangement } from "../../src/tui/tree.ts";
-import { firstUi, press, settle } from "../../src/tui/ui.ts";
-import type { Ui } from "../../src/tui/ui.ts";
+import { press, settle } from "../../src/tui/ui.ts";
+import { firstUi } from "../../src/tui/ui-state.ts";
+import type { Ui } from "../../src/tui/ui-state.ts";
 import { sampleOf } from "../helpers/samples.ts";
 
 const PAGE = 4;

@@ -23,6 +23,7 @@ interface Options extends GlobalOptions {
   readonly once?: boolean;
   readonly interval?: number;
   readonly theme?: ThemeName;
+  readonly readonly?: boolean;
 }
 
 const INTERVAL_MS = 2000;
@@ -47,6 +48,7 @@ export default function topCommand(context: Context): Verb {
     .option("--once", "print the list once, as text, after one interval")
     .option("--interval <duration>", "how often to look (default 2s)", parseInterval)
     .option("--theme <name>", "colours; by default as the terminal seems to be", THEME_NAMES)
+    .option("--readonly", "look only: no key changes anything")
     .after(EXAMPLES)
     .action((words: string[], options: Options) => top(context, words, options));
 }
@@ -75,6 +77,8 @@ async function top(context: Context, words: readonly string[], options: Options)
     intervalMs: options.interval ?? INTERVAL_MS,
     theme: options.theme ?? themeFor(context.env),
     isAscii: isAsciiOnly(context.env),
+    isReadonly: options.readonly ?? false,
+    givenDir: options.dir,
   });
   if (failure === undefined) return;
   throw new SpoolError(failure.code as SpoolErrorCode, failure.message, failure.hint);

@@ -1,0 +1,23 @@
+/** A file for a person's editor: in a directory of its own outside of any spool, that only its owner can read. */
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+
+export interface EditFile {
+  readonly path: string;
+  read(): Buffer;
+  remove(): void;
+}
+
+/** @throws what the system says. */
+export function makeEditFile(name: string, bytes: Uint8Array): EditFile {
+  const directory = fs.mkdtempSync(`${tmpdir()}/spool-edit-`);
+  const path = `${directory}/${name}`;
+  const remove = (): void => fs.rmSync(directory, { recursive: true, force: true });
+  try {
+    fs.writeFileSync(path, bytes, { mode: 0o600 });
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return { path, read: () => fs.readFileSync(path), remove };
+}

@@ -1,0 +1,150 @@
+/** A page of messages of one state, and one message as a whole, for who looks at them. Only reads. */
+import { ignore } from "../disk/durable.ts";
+import { parseMessageId } from "../message/id.ts";
+import type { MessageId } from "../message/id.ts";
+import { holds, timeOfBatch } from "../message/slice.ts";
+import type { Slice } from "../message/slice.ts";
+import type { Found, Seen, State } from "../queue/browse.ts";
+import { look } from "../queue/browse.ts";
+import type { Queue } from "../queue/queue.ts";
+import type { Ask, Detail, MessageDetail, MessageRow } from "./detail.ts";
+import { holderOf } from "./worker-rows.ts";
+
+/** A file that is larger is not read for its previews: each look reads all of it for its checksum. */
+const READ_BYTES = 16 * 1024 * 1024;
+
+const PREVIEW_BYTES = 160;
+
+/** Of one message that is looked at. */
+const PAYLOAD_BYTES = 64 * 1024;
+
+type MessagesAsk = Extract<Ask, { kind: "messages" }>;
+type MessageAsk = Extract<Ask, { kind: "message" }>;
+
+/** What was read of files that have not moved since the last look: their rows, by the file's path. */
+export type RowCache = Map<string, readonly MessageRow[]>;
+
+export async function messageRows(
+  queue: Queue,
+  ask: MessagesAsk,
+  cache: RowCache,
+): Promise<Detail> {
+  const rows: MessageRow[] = [];
+  const seen: [string, readonly MessageRow[]][] = [];
+  let isCut = false;
+  for await (const found of queue.browse(ask.state)) {
+    if (rows.length >= ask.max) {
+      isCut = true;
+      break;
+    }
+    const own = cache.get(found.path) ?? (await rowsOf(queue, found));
+    seen.push([found.path, own]);
+    rows.push(...own.filter(({ reason }) => ask.reason === undefined || reason === ask.reason));
+  }
+  cache.clear();
+  for (const [path, own] of seen) cache.set(path, own);
+  return { kind: "messages", rows: rows.slice(0, ask.max), isCut: isCut || rows.length > ask.max };
+}
+
+const idOf = ({ batch }: Slice, index: number): string =>
+  index === 0 ? batch : `${batch}.${index}`;
+
+/** What its name says of each message of a slice. */
+function commonOf({ slice, lease }: Found) {
+  return {
+    enqueuedMs: timeOfBatch(slice),
+    visibleMs: slice.visibleMs,
+    priority: 9 - slice.rank,
+    ...(lease && { holder: holderOf(lease), heldSinceMs: lease.sinceMs }),
+  };
+}
+
+async function rowsOf(queue: Queue, found: Found): Promise<MessageRow[]> {
+  const { slice, name } = found;
+  const death = found.state === "dead" ? await queue.reasonOf(name) : undefined;
+  const common = { ...commonOf(found), ...(death && { reason: death.reason }) };
+  const { attempts, bytes, count } = slice;
+  const whole = (preview: string): MessageRow[] => {
+    return [{ ...common, id: idOf(slice, slice.first), attempts, bytes, preview }];
+  };
+  if (bytes > READ_BYTES) return whole(count > 1 ? `(${count} messages, not read)` : "(not read)");
+  const rows: MessageRow[] = [];
+  let why = "(gone)";
+  for await (const seen of look(queue.room, found, (line) => (why = `(damaged: ${line})`))) {
+    const preview = textOf(await firstBytes(seen, PREVIEW_BYTES));
+    rows.push({ ...common, id: seen.id, attempts: seen.attempts, bytes: seen.bytes, preview });
+  }
+  return rows.length > 0 ? rows : whole(why);
+}
+
+/** @param known  where it was found the last time: to find it anew is to list the whole queue. */
+export async function messageDetail(
+  queue: Queue,
+  ask: MessageAsk,
+  known: Map<string, Found>,
+): Promise<Detail> {
+  const wanted = parseMessageId(ask.id);
+  if (wanted === undefined) return { kind: "message", message: undefined };
+  let found = known.get(ask.id);
+  if (found === undefined || !(await isThere(queue, found.path))) {
+    found = await find(queue, ask.state, wanted);
+  }
+  known.clear();
+  if (found === undefined) return { kind: "message", message: undefined };
+  known.set(ask.id, found);
+  return { kind: "message", message: await detailOf(queue, found, wanted.index) };
+}
+
+const isThere = ({ room }: Queue, path: string): Promise<boolean> =>
+  ignore(() => room.fs.lstat(path), "ENOENT", "ENOTDIR");
+
+async function find(queue: Queue, state: State, wanted: MessageId): Promise<Found | undefined> {
+  for await (const found of queue.browse(state)) {
+    const { slice } = found;
+    if (slice.batch === wanted.batch && holds(slice, wanted.index)) return found;
+  }
+  return undefined;
+}
+
+async function detailOf(queue: Queue, found: Found, index: number): Promise<MessageDetail> {
+  const { slice, lease, path, name } = found;
+  const { room } = queue;
+  const file = `${path.slice(room.layout.root.length + 1)}: ${index - slice.first + 1} of ${slice.count}`;
+  const death = found.state === "dead" ? await queue.reasonOf(name) : undefined;
+  const more = {
+    file,
+    ...commonOf(found),
+    ...(lease && { lease: lease.name }),
+    ...(death && { diedMs: death.atMs, reason: death.reason }),
+    ...(death?.stderr !== undefined && { stderr: death.stderr }),
+    ...(death?.exitCode !== undefined && { exitCode: death.exitCode }),
+  };
+  for await (const seen of look(room, found, () => {})) {
+    if (parseMessageId(seen.id)?.index !== index) continue;
+    const bytes = await firstBytes(seen, PAYLOAD_BYTES);
+    const { id, attempts, headers } = seen;
+    const preview = textOf(bytes.subarray(0, PREVIEW_BYTES));
+    const payload = bytes.toString("base64");
+    return { ...more, id, attempts, bytes: seen.bytes, preview, headers, payload };
+  }
+  const { attempts, bytes } = slice;
+  const preview = "(damaged or gone)";
+  return { ...more, id: idOf(slice, index), attempts, bytes, preview, headers: {}, payload: "" };
+}
+
+async function firstBytes(seen: Seen, limit: number): Promise<Buffer> {
+  const blocks: Buffer[] = [];
+  let bytes = 0;
+  for await (const block of seen.stream()) {
+    // The block is used again for the next one.
+    blocks.push(Buffer.from(block.subarray(0, limit - bytes)));
+    bytes += block.length;
+    if (bytes >= limit) break;
+  }
+  return Buffer.concat(blocks);
+}
+
+/** What can be shown on a line. */
+function textOf(bytes: Buffer): string {
+  return bytes.toString("utf8").replaceAll(/[\p{Cc}\uFFFD]+/gu, " ");
+}
