@@ -7,10 +7,10 @@ import type { ChildProcess } from "node:child_process";
 
 import { monotonicMs } from "../clock.ts";
 import { isSameAsk } from "./detail.ts";
-import type { Answered, Ask } from "./detail.ts";
-import { rowKey } from "./sample.ts";
-import type { Head, Sample } from "./sample.ts";
-import type { Failure, FromSampler, Task, ToSampler } from "./sampler-messages.ts";
+import type { Ask } from "./detail.ts";
+import { Told } from "./told.ts";
+import type { Source } from "./told.ts";
+import type { FromSampler, Task, ToSampler } from "./sampler-messages.ts";
 
 /** After the death of one, the next begins after so long, in ms. */
 const AGAIN_MS = 1000;
@@ -22,20 +22,12 @@ export interface RemoteOptions extends Task {
   /** A program for Node, and its arguments, that calls `runSamplerProcess`. */
   readonly program: readonly string[];
   readonly onNews: () => void;
+  /** Is given all that is told. */
+  readonly record?: (message: FromSampler) => void;
 }
 
-export class RemoteSampler {
-  /** By `rowKey`. */
-  readonly samples = new Map<string, Sample>();
-  head: Head | undefined;
-  /** How many rounds there have been. */
-  rounds = 0;
-  /** Why nothing could be looked at, of late. */
-  failure: Failure | undefined;
-  /** True where there is no use in trying again. */
-  isOver = false;
-  /** The last answer to what was asked. */
-  answered: Answered | undefined;
+export class RemoteSampler implements Source {
+  readonly told = new Told();
   readonly #options: RemoteOptions;
   #child: ChildProcess | undefined;
   #heardMs = monotonicMs();
@@ -51,31 +43,36 @@ export class RemoteSampler {
     this.#start();
   }
 
-  /** Since it was heard of last, in ms: so long has the disk not answered. */
   get silentMs(): number {
     return monotonicMs() - this.#heardMs;
   }
 
-  /** We ourselves were stopped: silence until now says nothing. */
+  get nowMs(): number {
+    return Date.now();
+  }
+
+  seek(): boolean {
+    return false;
+  }
+
+  pause(): void {}
+
   forgive(): void {
     this.#heardMs = monotonicMs();
   }
 
-  /** What somebody sees goes first. */
   want(keys: readonly string[]): void {
     if (keys.join("\n") === this.#wanted.join("\n")) return;
     this.#wanted = keys;
     this.#say({ kind: "wanted", names: keys });
   }
 
-  /** A closer look at one queue, now and in each round; undefined: no more. */
   ask(ask: Ask | undefined): void {
     if (ask === this.#ask || (ask && this.#ask && isSameAsk(ask, this.#ask))) return;
     this.#ask = ask;
     this.#say({ kind: "ask", ask });
   }
 
-  /** Something has just been changed: now. */
   askAgain(): void {
     this.#say({ kind: "ask", ask: this.#ask });
   }
@@ -124,20 +121,8 @@ export class RemoteSampler {
   #hear(message: FromSampler): void {
     this.#heardMs = monotonicMs();
     if (message.kind === "beat") return;
-    if (message.kind === "failed") {
-      this.failure = message.failure;
-      this.isOver = message.isOver;
-    } else if (message.kind === "samples") {
-      for (const sample of message.samples) this.samples.set(rowKey(sample), sample);
-    } else if (message.kind === "gone") {
-      for (const key of message.keys) this.samples.delete(key);
-    } else if (message.kind === "answered") {
-      this.answered = message.answered;
-    } else {
-      this.head = message.head;
-      this.failure = undefined;
-      this.rounds++;
-    }
+    this.told.take(message);
+    this.#options.record?.(message);
     this.#options.onNews();
   }
 
@@ -145,7 +130,7 @@ export class RemoteSampler {
     if (this.#hasEnded || child !== this.#child) return;
     this.#child = undefined;
     const message = `the process that looks at the spool ended: ${why.replaceAll(/\s+/g, " ").trim()}`;
-    this.failure = { code: "BUG", message, hint: "" };
+    this.told.failure = { code: "BUG", message, hint: "" };
     this.#again = setTimeout(() => this.#start(), AGAIN_MS);
     this.#options.onNews();
   }

@@ -28,6 +28,7 @@ export function App({ session }: { readonly session: Session }) {
   const perform = async (effect: Effect): Promise<void> => {
     if (effect === "quit") exit();
     else if (effect === "suspend") await suspend();
+    else if (effect.kind === "seek") session.seek(effect.byMs);
     else if (effect.kind === "run") await session.run(effect.plan);
     else if (effect.kind === "page") await withTerminal(() => session.page(effect));
     else if (effect.kind === "edit") await withTerminal(() => session.edit(effect));

@@ -44,6 +44,8 @@ export type Act =
   | "edit"
   | "page"
   | "copy"
+  | "earlier"
+  | "later"
   | "command"
   | "help"
   | "suspend"
@@ -115,7 +117,13 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["c"], act: "copy", help: "copy the message's id, or the queue's name" },
   { keys: ["+"], act: "slower", help: "look less often" },
   { keys: ["-"], act: "faster", help: "look more often" },
-  { keys: ["f"], act: "freeze", help: "freeze what is shown, or go on" },
+  {
+    keys: ["f"],
+    act: "freeze",
+    help: "freeze what is shown, or go on; a recording stands still meanwhile",
+  },
+  { keys: ["["], act: "earlier", help: "of a recording: half a minute back" },
+  { keys: ["]"], act: "later", help: "of a recording: half a minute on" },
   { keys: ["t"], act: "theme", help: "the next theme of colours" },
   { keys: ["w"], act: "wide", help: "all digits and whole names, or short ones" },
   {

@@ -2,15 +2,12 @@
  * One run of `spool top` without its terminal: what was sampled, what the person has chosen, and the lines that
  * follow from both. Tells who draws that there is something new, no more often than is worth drawing.
  */
-import { RemoteSampler } from "../stats/remote-sampler.ts";
-import type { RemoteOptions } from "../stats/remote-sampler.ts";
 import type { Failure } from "../stats/sampler-messages.ts";
 import type { State } from "../stats/detail.ts";
 import { isAnswerTo } from "../stats/detail.ts";
 import type { Answered } from "../stats/detail.ts";
 import type { Head, Sample } from "../stats/sample.ts";
-import { totalsOf } from "../stats/topic-summary.ts";
-import type { Totals } from "../stats/topic-summary.ts";
+import type { Source } from "../stats/told.ts";
 import { confirming } from "./asking.ts";
 import { DepthHistory } from "./depth-history.ts";
 import type { HeadLook } from "./head.ts";
@@ -22,7 +19,8 @@ import type { Plan } from "./plans.ts";
 import { edit, planOfEdited, runPlan, showInPager } from "./runner.ts";
 import type { Edited, Program } from "./runner.ts";
 import type { ThemeName } from "./theme.ts";
-import { arrange } from "./tree.ts";
+import { Arranged } from "./arranged.ts";
+import type { List } from "./arranged.ts";
 import type { Row } from "./tree.ts";
 import { press, settle } from "./ui.ts";
 import { firstUi } from "./ui-state.ts";
@@ -37,7 +35,15 @@ const DEFAULT_PRIORITY = 4;
 /** Clock and ages go on without news. */
 const TICK_MS = 1000;
 
-export interface SessionOptions extends Omit<RemoteOptions, "onNews"> {
+export interface SessionOptions {
+  /** Where the figures come from; `onNews` is to be called when there are new ones. */
+  readonly open: (onNews: () => void) => Source;
+  readonly dir: string;
+  readonly intervalMs: number;
+  /** A program for Node that is `spool`. */
+  readonly path: string;
+  /** Something that is to be said as long as nothing else is. */
+  readonly complaint?: () => string | undefined;
   readonly theme: ThemeName;
   readonly isAscii: boolean;
   /** Nothing can be changed from here. */
@@ -55,7 +61,7 @@ interface Seen {
 }
 
 export class Session {
-  readonly sampler: RemoteSampler;
+  readonly sampler: Source;
   readonly #options: SessionOptions;
   readonly #depths = new DepthHistory();
   readonly #ticks: NodeJS.Timeout;
@@ -66,16 +72,7 @@ export class Session {
   #rounds = 0;
   /** Counts up where what is new is to be drawn: sorting it for each key would take longer than the key. */
   #version = 0;
-  #arranged:
-    | {
-        readonly of: readonly unknown[];
-        readonly rows: readonly Row[];
-        longestName: number;
-        totals: Totals;
-        /** The subscriptions of each topic. */
-        members: ReadonlyMap<string, readonly string[]>;
-      }
-    | undefined;
+  readonly #arranged = new Arranged();
   #newsTimer: NodeJS.Timeout | undefined;
   #drawnMs = 0;
   /** What was edited and is not put yet. */
@@ -85,7 +82,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#ui = firstUi(options.intervalMs, options.theme, options.isReadonly);
-    this.sampler = new RemoteSampler({ ...options, onNews: () => this.#news() });
+    this.sampler = options.open(() => this.#news());
     this.#ticks = setInterval(() => {
       if (Date.now() - this.#drawnMs >= NEWS_MS) this.#draw();
     }, TICK_MS);
@@ -117,6 +114,7 @@ export class Session {
     const { ui, effect } = press(settle(this.#ui, around), key, around);
     if (ui.isFrozen && !this.#ui.isFrozen) this.#frozen = this.#seen(true);
     if (!ui.isFrozen) this.#frozen = undefined;
+    if (ui.isFrozen !== this.#ui.isFrozen) this.sampler.pause(ui.isFrozen);
     if (this.#frozen === undefined) this.sampler.setInterval(ui.intervalMs);
     this.#ui = ui;
     this.#draw();
@@ -138,11 +136,11 @@ export class Session {
       head,
       nowMs,
       totals,
-      clock: new Date().toTimeString().slice(0, 8),
+      clock: new Date(nowMs).toTimeString().slice(0, 8),
       intervalMs: ui.intervalMs,
       isFrozen: ui.isFrozen,
       silentMs: this.sampler.silentMs,
-      failure: this.sampler.failure?.message,
+      failure: this.sampler.told.failure?.message ?? this.#options.complaint?.(),
       isWide: ui.isWide,
       isAscii,
     };
@@ -212,7 +210,15 @@ export class Session {
   }
 
   get #program(): Program {
-    return { path: this.#options.program[0]!, dir: this.#options.givenDir };
+    return { path: this.#options.path, dir: this.#options.givenDir };
+  }
+
+  /** Of a recording. */
+  seek(byMs: number): void {
+    this.#frozen = undefined;
+    this.#ui = { ...this.#ui, isFrozen: false };
+    this.sampler.pause(false);
+    if (!this.sampler.seek(byMs)) this.note("that is of a recording: spool top --replay FILE");
   }
 
   /** Runs what was said yes to, and looks again at once. */
@@ -245,33 +251,22 @@ export class Session {
   }
 
   #priorityOf(id: string): number {
-    const detail = this.sampler.answered?.detail;
+    const detail = this.sampler.told.answered?.detail;
     if (detail?.kind === "message") return detail.message?.priority ?? DEFAULT_PRIORITY;
     const rows = detail?.kind === "messages" ? detail.rows : [];
     return rows.find((row) => row.id === id)?.priority ?? DEFAULT_PRIORITY;
   }
 
   #seen(isCopied: boolean): Seen {
-    const { samples, head, answered } = this.sampler;
+    const { samples, head, answered } = this.sampler.told;
     const known = isCopied ? new Map(samples) : samples;
-    return { samples: known, head, answered, nowMs: Date.now() };
+    return { samples: known, head, answered, nowMs: this.sampler.nowMs };
   }
 
-  /** Sorting thousands of rows takes longer than drawing fifty: again only where something has changed. */
-  #list() {
-    const { sort, isReversed, filter, folded } = this.#ui;
-    const of = [sort, isReversed, filter, folded, this.#frozen, this.#frozen ? 0 : this.#version];
-    if (this.#arranged?.of.every((one, index) => one === of[index])) return this.#arranged;
-    const { samples } = this.#frozen ?? this.sampler;
-    const rows = arrange(samples, this.#ui);
-    let longestName = 0;
-    for (const { name } of rows) longestName = Math.max(longestName, name.length + 2);
-    const members = Map.groupBy(
-      [...samples.values()].filter(({ kind }) => kind === "subscription").map(({ name }) => name),
-      (name) => name.slice(0, name.indexOf("/")),
-    );
-    this.#arranged = { of, rows, longestName, members, totals: totalsOf(samples.values()) };
-    return this.#arranged;
+  #list(): List {
+    const { samples } = this.#frozen ?? this.sampler.told;
+    const version = this.#frozen === undefined ? this.#version : -1;
+    return this.#arranged.of(samples, this.#ui, version);
   }
 
   #depthsOf({ name, kind }: Sample): readonly number[] {
@@ -280,7 +275,7 @@ export class Session {
   }
 
   #news(): void {
-    const { samples, rounds, isOver, failure } = this.sampler;
+    const { samples, rounds, isOver, failure } = this.sampler.told;
     if (rounds > this.#rounds && this.#frozen === undefined) this.#depths.push(samples);
     this.#rounds = rounds;
     if (rounds > 0 || isOver) this.#told?.(isOver ? failure : undefined);

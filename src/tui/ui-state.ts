@@ -42,6 +42,7 @@ export interface Ui extends Arrangement {
 export type Effect =
   | "quit"
   | "suspend"
+  | { readonly kind: "seek"; readonly byMs: number }
   | { readonly kind: "run"; readonly plan: Plan }
   | { readonly kind: "page"; readonly queue: string; readonly state: State; readonly id: string }
   | { readonly kind: "edit"; readonly queue: string; readonly id: string }

@@ -37,6 +37,9 @@ export function settle(ui: Ui, { rows, page }: Around): Ui {
   return { ...ui, at, top, cursor: ui.cursor === undefined ? undefined : rows[at]?.key };
 }
 
+/** One step in a recording. */
+const SEEK_MS = 30_000;
+
 export function press(before: Ui, key: string, around: Around): Next {
   const ui = { ...before, note: "" };
   if (key === "ctrl-c") return { ui, effect: "quit" };
@@ -49,8 +52,11 @@ export function press(before: Ui, key: string, around: Around): Next {
   const act = actOf(key);
   if (act === undefined) return { ui };
   if (act === "quit") return { ui, effect: "quit" };
+  if (act === "earlier" || act === "later") {
+    return { ui, effect: { kind: "seek", byMs: act === "later" ? SEEK_MS : -SEEK_MS } };
+  }
   if (isActing(act) && ui.isReadonly)
-    return { ui: { ...ui, note: "--readonly: nothing is changed" } };
+    return { ui: { ...ui, note: "nothing is changed from here" } };
   if (ui.inside !== undefined && around.inside !== undefined && !EVERYWHERE.has(act)) {
     return pressInside(ui, ui.inside, act, around.inside);
   }

@@ -227,7 +227,7 @@ describe("an act", () => {
   test("is not there with --readonly", async ({ top, cli }) => {
     const screen = await top("spool top --readonly --interval 500ms");
     screen.keys("R");
-    await screen.shows(/--readonly: nothing is changed/);
+    await screen.shows(/nothing is changed from here/);
     screen.keys("?");
     const help = await screen.shows(/these keys|one row up/);
     expect(help).not.toContain("redrive");

@@ -5,7 +5,11 @@ import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import type { SpoolErrorCode } from "../../errors.ts";
+import { openRecording, Recorder, Replay } from "../../stats/recording.ts";
+import { RemoteSampler } from "../../stats/remote-sampler.ts";
 import { Sampler } from "../../stats/sampler.ts";
+import type { Failure, FromSampler } from "../../stats/sampler-messages.ts";
+import type { Source } from "../../stats/told.ts";
 import { rowKey } from "../../stats/sample.ts";
 import type { Head, Sample } from "../../stats/sample.ts";
 import { LEAST_INTERVAL_MS } from "../../tui/commands.ts";
@@ -24,6 +28,8 @@ interface Options extends GlobalOptions {
   readonly interval?: number;
   readonly theme?: ThemeName;
   readonly readonly?: boolean;
+  readonly record?: string;
+  readonly replay?: string;
 }
 
 const INTERVAL_MS = 2000;
@@ -32,6 +38,8 @@ const EXAMPLES = examples(
   "spool top",
   "spool top jobs logs                      # a queue, a topic with all of its subscriptions",
   "spool top --interval 10s --theme light",
+  "spool top --record night.top > /dev/null &",
+  "spool top --replay night.top",
   "spool top --once --interval 5s           # the list as text, with the rates of 5 s",
   "spool top --json | jq '.rows[] | select(.state == \"STALLED\")'",
 );
@@ -49,6 +57,8 @@ export default function topCommand(context: Context): Verb {
     .option("--interval <duration>", "how often to look (default 2s)", parseInterval)
     .option("--theme <name>", "colours; by default as the terminal seems to be", THEME_NAMES)
     .option("--readonly", "look only: no key changes anything")
+    .option("--record <file>", "keep what is seen in a new file, also without a terminal")
+    .option("--replay <file>", "show what was recorded; [ and ] go back and on")
     .after(EXAMPLES)
     .action((words: string[], options: Options) => top(context, words, options));
 }
@@ -62,26 +72,88 @@ function parseInterval(text: string): number {
 async function top(context: Context, words: readonly string[], options: Options): Promise<void> {
   const names = words.map(parseQueueOrTopic);
   const output = context.outputOf(options);
+  if (options.replay !== undefined && (options.once || output !== "human" || options.record)) {
+    throw new SpoolError("USAGE", "--replay is for the screen alone");
+  }
   if (options.once || output !== "human") return printOnce(context, names, options);
   const isScreen =
     context.env["TERM"] !== "dumb" &&
     (await context.isTerminal(STDIN)) &&
     (await context.isTerminal(STDOUT));
+  if (!isScreen && options.replay !== undefined) {
+    throw new SpoolError("USAGE", "--replay needs a terminal");
+  }
+  if (!isScreen && options.record !== undefined) return record(context, names, options);
   if (!isScreen) return printStatus(context, names, options);
   const { showTop } = await import("../../tui/main.tsx");
-  const failure = await showTop({
+  const look = {
+    intervalMs: options.interval ?? INTERVAL_MS,
+    theme: options.theme ?? themeFor(context.env),
+    isAscii: isAsciiOnly(context.env),
+    path: process.argv[1]!,
+    givenDir: options.dir,
+  };
+  if (options.replay !== undefined) {
+    const { dir, lines } = openRecording(options.replay);
+    const open = (onNews: () => void): Source => new Replay(lines, onNews);
+    return ended(await showTop({ ...look, open, dir, isReadonly: true }));
+  }
+  const dir = context.dirOf(options);
+  const recorder = options.record === undefined ? undefined : new Recorder(options.record, dir);
+  const open = (onNews: () => void): Source =>
+    new RemoteSampler({ ...taskOf(context, names, options), onNews, ...recordTo(recorder) });
+  const complaint = (): string | undefined => recorder?.failure;
+  const isReadonly = options.readonly ?? false;
+  try {
+    ended(await showTop({ ...look, open, dir, isReadonly, complaint }));
+  } finally {
+    recorder?.end();
+  }
+}
+
+const recordTo = (recorder: Recorder | undefined) =>
+  recorder === undefined ? {} : { record: (told: FromSampler) => recorder.take(told) };
+
+function taskOf(context: Context, names: readonly string[], options: Options) {
+  return {
     program: [process.argv[1]!, "__sample"],
     dir: context.dirOf(options),
     cacheDir: context.cacheDir,
     names,
     intervalMs: options.interval ?? INTERVAL_MS,
-    theme: options.theme ?? themeFor(context.env),
-    isAscii: isAsciiOnly(context.env),
-    isReadonly: options.readonly ?? false,
-    givenDir: options.dir,
-  });
+  };
+}
+
+function ended(failure: Failure | undefined): void {
   if (failure === undefined) return;
   throw new SpoolError(failure.code as SpoolErrorCode, failure.message, failure.hint);
+}
+
+/** Without a screen, until it is told to end. */
+async function record(context: Context, names: readonly string[], options: Options): Promise<void> {
+  const recorder = new Recorder(options.record!, context.dirOf(options));
+  let end = (): void => {};
+  const failure = await new Promise<Failure | undefined>((resolve) => {
+    const onNews = (): void => {
+      const { isOver, failure: why } = source.told;
+      if (isOver) resolve(why);
+      if (recorder.failure !== undefined) {
+        resolve({ code: "DISK_FULL", message: recorder.failure, hint: "" });
+      }
+    };
+    const source = new RemoteSampler({
+      ...taskOf(context, names, options),
+      onNews,
+      ...recordTo(recorder),
+    });
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+      process.once(signal, () => resolve(undefined));
+    }
+    end = () => source.end();
+  });
+  end();
+  recorder.end();
+  ended(failure);
 }
 
 async function printStatus(

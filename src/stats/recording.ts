@@ -1,0 +1,161 @@
+/**
+ * What `spool top` was told, in a file: a line for each message of the process that looks, with its time. Played
+ * again at the pace at which it happened, from the beginning, forward and back.
+ *
+ *   {"recording":1,"at":1767225600000,"dir":"/srv/spool"}
+ *   {"at":1767225600123,"told":{"kind":"samples","samples":[...]}}
+ */
+import { monotonicMs } from "../clock.ts";
+import { readRecord, RecordFile } from "../disk/record-file.ts";
+import { isErrno, SpoolError } from "../errors.ts";
+import type { FromSampler } from "./sampler-messages.ts";
+import { Told } from "./told.ts";
+import type { Source } from "./told.ts";
+
+const VERSION = 1;
+
+/** How often a recording goes on, in ms. */
+const STEP_MS = 200;
+
+interface Line {
+  readonly at: number;
+  readonly told: FromSampler;
+}
+
+export class Recorder {
+  readonly #file: RecordFile;
+  #failure: string | undefined;
+
+  /** @throws BAD_VALUE  where there is such a file, or it cannot be made. */
+  constructor(path: string, dir: string) {
+    try {
+      this.#file = new RecordFile(path);
+      this.#file.append(JSON.stringify({ recording: VERSION, at: Date.now(), dir }));
+    } catch (error) {
+      if (isErrno(error, "EEXIST")) {
+        throw new SpoolError("BAD_VALUE", `--record: ${path} is there already`, "Name a new file.");
+      }
+      throw new SpoolError("BAD_VALUE", `--record: ${(error as Error).message}`);
+    }
+  }
+
+  /** Why it goes on no more: a full disk ends the recording, and not what is recorded. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  take(told: FromSampler): void {
+    if (this.#failure !== undefined || told.kind === "beat" || told.kind === "answered") return;
+    try {
+      this.#file.append(JSON.stringify({ at: Date.now(), told }));
+    } catch (error) {
+      this.#failure = `the recording ended: ${(error as Error).message}`;
+    }
+  }
+
+  end(): void {
+    this.#file.close();
+  }
+}
+
+/** A file as it was recorded. @throws BAD_VALUE */
+export function openRecording(path: string): { dir: string; lines: readonly string[] } {
+  let lines: string[];
+  try {
+    lines = readRecord(path);
+  } catch (error) {
+    throw new SpoolError("BAD_VALUE", `--replay: ${(error as Error).message}`);
+  }
+  const [first = "", ...rest] = lines;
+  try {
+    const { recording, dir } = JSON.parse(first) as { recording?: unknown; dir?: unknown };
+    if (recording === VERSION && typeof dir === "string") return { dir, lines: rest };
+  } catch {
+    // It begins with no JSON at all.
+  }
+  throw new SpoolError("BAD_VALUE", `--replay: ${path} is no recording of spool top`);
+}
+
+export class Replay implements Source {
+  readonly told = new Told();
+  readonly silentMs = 0;
+  readonly #lines: readonly string[];
+  readonly #onNews: () => void;
+  readonly #timer: NodeJS.Timeout;
+  readonly #firstMs: number;
+  readonly #lastMs: number;
+  #next = 0;
+  /** Where it is, in the time of the recording, and when that was, by a monotonic clock. */
+  #atMs: number;
+  #sinceMs = monotonicMs();
+  #isPaused = false;
+
+  constructor(lines: readonly string[], onNews: () => void) {
+    this.#lines = lines;
+    this.#onNews = onNews;
+    this.#firstMs = this.#lineAt(0)?.at ?? Date.now();
+    this.#lastMs = this.#lineAt(lines.length - 1)?.at ?? this.#firstMs;
+    this.#atMs = this.#firstMs;
+    this.#timer = setInterval(() => this.#goOn(), STEP_MS);
+    setImmediate(() => this.#goOn());
+  }
+
+  get nowMs(): number {
+    const passedMs = this.#isPaused ? 0 : monotonicMs() - this.#sinceMs;
+    return Math.min(this.#lastMs, this.#atMs + passedMs);
+  }
+
+  seek(byMs: number): boolean {
+    this.#atMs = Math.max(this.#firstMs, Math.min(this.#lastMs, this.nowMs + byMs));
+    this.#sinceMs = monotonicMs();
+    if (byMs < 0) {
+      this.told.forget();
+      this.#next = 0;
+    }
+    this.#goOn();
+    return true;
+  }
+
+  pause(isPaused: boolean): void {
+    this.#atMs = this.nowMs;
+    this.#sinceMs = monotonicMs();
+    this.#isPaused = isPaused;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+
+  forgive(): void {}
+  want(): void {}
+  ask(): void {}
+  askAgain(): void {}
+  setInterval(): void {}
+
+  /** What was told until now. */
+  #goOn(): void {
+    const untilMs = this.nowMs;
+    let isNews = false;
+    for (
+      let line = this.#lineAt(this.#next);
+      line && line.at <= untilMs;
+      line = this.#lineAt(this.#next)
+    ) {
+      this.told.take(line.told);
+      this.#next++;
+      isNews = true;
+    }
+    if (isNews) this.#onNews();
+  }
+
+  /** A line that is damaged is passed over. */
+  #lineAt(index: number): Line | undefined {
+    const text = this.#lines[index];
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text) as Line;
+    } catch {
+      return { at: 0, told: { kind: "beat" } };
+    }
+  }
+}
