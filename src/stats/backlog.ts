@@ -96,7 +96,7 @@ export async function graphsOf(
   const depth = came.map(() => 0);
   let there = stats.ready + stats.scheduled + stats.inFlight;
   for (let at = parts - 1; at >= 0; at--) {
-    depth[at] = Math.max(0, there);
+    depth[at] = Math.max(0, Math.round(there));
     there -= (came[at]! - out[at]! - dead[at]!) * stepS;
   }
   const isTold = [flow, ...inflow].some(({ hasAny }) => hasAny);
