@@ -1,8 +1,9 @@
 /** The terminal's side of a session: its size, its keys, and a text for each line. */
-import { Box, Text, useApp, useInput, useStdout, useWindowSize } from "ink";
+import { Box, Text, useApp, useInput, useStdin, useStdout, useWindowSize } from "ink";
 import { memo, useEffect, useReducer } from "react";
 
 import { keysOf } from "./bindings.ts";
+import { MOUSE_OFF, MOUSE_ON, tapMouse } from "./mouse-keys.ts";
 import { clipboard } from "./runner.ts";
 import type { Session } from "./session.ts";
 import type { Effect } from "./ui-state.ts";
@@ -19,8 +20,24 @@ export function App({ session }: { readonly session: Session }) {
   const [, draw] = useReducer((count: number) => count + 1, 0);
   useEffect(() => session.onDraw(draw), [session]);
   const { stdout } = useStdout();
+  const { stdin } = useStdin();
+  const { isMouse } = session;
+  useEffect(() => {
+    if (!isMouse) return undefined;
+    const untap = tapMouse(stdin as NodeJS.ReadStream, (keys) => {
+      for (const key of keys) session.key(key);
+    });
+    stdout.write(MOUSE_ON);
+    return () => {
+      untap();
+      stdout.write(MOUSE_OFF);
+    };
+  }, [session, isMouse, stdin, stdout]);
   const withTerminal = async (use: () => Promise<void>): Promise<void> => {
+    // Another program would take it for keys.
+    if (isMouse) stdout.write(MOUSE_OFF);
     await suspendTerminal(use);
+    if (isMouse) stdout.write(MOUSE_ON);
     session.sampler.forgive();
     draw();
   };

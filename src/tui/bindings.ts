@@ -44,6 +44,7 @@ export type Act =
   | "edit"
   | "page"
   | "copy"
+  | "mouse"
   | "earlier"
   | "later"
   | "command"
@@ -124,6 +125,11 @@ export const BINDINGS: readonly Binding[] = [
   },
   { keys: ["["], act: "earlier", help: "of a recording: half a minute back" },
   { keys: ["]"], act: "later", help: "of a recording: half a minute on" },
+  {
+    keys: ["M"],
+    act: "mouse",
+    help: "the mouse, or no more: its wheel, a click on a row, a click on a title to sort",
+  },
   { keys: ["t"], act: "theme", help: "the next theme of colours" },
   { keys: ["w"], act: "wide", help: "all digits and whole names, or short ones" },
   {

@@ -15,6 +15,7 @@ import { askOf, settleInside } from "./inside.ts";
 import { contentOf, graphParts } from "./inside-lines.ts";
 import { linesOf, pageOf } from "./lines.ts";
 import type { Size } from "./lines.ts";
+import { click } from "./mouse.ts";
 import type { Plan } from "./plans.ts";
 import { edit, planOfEdited, runPlan, showInPager } from "./runner.ts";
 import type { Edited, Program } from "./runner.ts";
@@ -108,10 +109,14 @@ export class Session {
   }
 
   key(key: string): Effect | undefined {
-    const { rows } = this.#list();
+    const { rows, longestName } = this.#list();
     const page = pageOf(this.#size);
     const around = { rows, page, ...this.#aroundInside(page) };
-    const { ui, effect } = press(settle(this.#ui, around), key, around);
+    const settled = settle(this.#ui, around);
+    const { columns } = this.#size;
+    const table = around.inside?.table;
+    const clicked = click(settled, key, { rows, longestName, columns, page, table });
+    const { ui, effect } = press(clicked?.ui ?? settled, clicked?.isOpen ? "enter" : key, around);
     if (ui.isFrozen && !this.#ui.isFrozen) this.#frozen = this.#seen(true);
     if (!ui.isFrozen) this.#frozen = undefined;
     if (ui.isFrozen !== this.#ui.isFrozen) this.sampler.pause(ui.isFrozen);
@@ -211,6 +216,10 @@ export class Session {
 
   get #program(): Program {
     return { path: this.#options.path, dir: this.#options.givenDir };
+  }
+
+  get isMouse(): boolean {
+    return this.#ui.isMouse;
   }
 
   /** Of a recording. */

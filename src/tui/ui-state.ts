@@ -37,6 +37,8 @@ export interface Ui extends Arrangement {
   readonly plan: Plan | OpenPlan | undefined;
   /** Nothing can be changed from here. */
   readonly isReadonly: boolean;
+  /** The terminal tells of its mouse. */
+  readonly isMouse: boolean;
 }
 
 export type Effect =
@@ -75,5 +77,6 @@ export function firstUi(intervalMs: number, theme: ThemeName, isReadonly = false
     views: {},
     plan: undefined,
     isReadonly,
+    isMouse: false,
   };
 }

@@ -76,6 +76,7 @@ const EVERYWHERE: ReadonlySet<Act> = new Set<Act>([
   "freeze",
   "theme",
   "wide",
+  "mouse",
   "help",
 ]);
 
@@ -180,6 +181,8 @@ function change(ui: Ui, act: Act, { rows }: Around): Ui {
       const theme = THEME_NAMES[(THEME_NAMES.indexOf(ui.theme) + 1) % THEME_NAMES.length]!;
       return { ...ui, theme, note: `theme ${theme}` };
     }
+    case "mouse":
+      return { ...ui, isMouse: !ui.isMouse, note: ui.isMouse ? "no mouse" : "mouse" };
     case "wide":
       return { ...ui, isWide: !ui.isWide };
     case "help":

@@ -53,6 +53,11 @@ export class Terminal {
     return this.#tmux("display-message", "-p", "#{alternate_on}").trim() === "1";
   }
 
+  /** True where a program wants to be told of the mouse. */
+  get hasMouse(): boolean {
+    return this.#tmux("display-message", "-p", "#{mouse_any_flag}").trim() === "1";
+  }
+
   /** Keys as tmux names them. */
   keys(...names: readonly string[]): void {
     this.#tmux("send-keys", ...names);

@@ -105,6 +105,36 @@ describe("the screen", () => {
     await screen.shows((text) => !namesOn(text).includes("new"));
   });
 
+  test("follows the mouse, where it is asked to", async ({ top }) => {
+    const screen = await top();
+    const report = (button: number, x: number, y: number, end = "M"): void =>
+      screen.type(`\x1b[<${button};${x};${y}${end}`);
+    screen.keys("M");
+    await screen.shows(/^mouse /m);
+    expect(screen.hasMouse).toBe(true);
+    report(65, 3, 8);
+    await screen.shows((text) => cursorOn(text) === "logs");
+    report(64, 3, 8);
+    await screen.shows((text) => cursorOn(text) === "bad");
+    // The third row, pressed and let go.
+    report(0, 5, 7);
+    report(0, 5, 7, "m");
+    await screen.shows((text) => cursorOn(text) === "later");
+    const title = screen.screen.split("\n")[3]!.indexOf("READY") + 2;
+    report(0, title, 4);
+    await screen.shows(/READY↓/);
+    report(0, title, 4);
+    await screen.shows(/READY↑/);
+    screen.keys("M");
+    await screen.shows(/no mouse/);
+    expect(screen.hasMouse).toBe(false);
+    screen.keys("M");
+    await screen.shows(/^mouse /m);
+    screen.keys("q");
+    await screen.back();
+    expect(screen.hasMouse).toBe(false);
+  });
+
   test("obeys each key", async ({ top }) => {
     const screen = await top();
     const ALL = ["bad", "jobs", "later", "logs", "alerts", "archive", "mail"];
