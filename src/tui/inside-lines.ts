@@ -4,7 +4,7 @@ import type { Sample } from "../stats/sample.ts";
 import type { Answered } from "../stats/detail.ts";
 import { rowText, tableOf } from "./detail-table.ts";
 import type { DetailTable } from "./detail-table.ts";
-import { cut, formatAge, formatCount, formatNet, formatRate } from "./format.ts";
+import { cut, fit, formatAge, formatCount, formatNet, formatRate } from "./format.ts";
 import { GRAPH_MARGIN, graphLines } from "./graph-lines.ts";
 import { diskLine, joinParts } from "./head.ts";
 import type { HeadLook } from "./head.ts";
@@ -75,7 +75,9 @@ export function insideLines(frame: InsideFrame, { table, text }: Content, paint:
     const isHere = inside.top + index === inside.at;
     const mark = inside.marked.has(row.key) ? "*" : isHere ? ">" : " ";
     const cells = rowText(table.columns, row.cells, columns - 2, isAscii);
-    lines.push(isHere ? inverse(`${mark} ${cells}`.padEnd(columns)) : `${mark} ${cells}`);
+    lines.push(
+      isHere ? inverse(fit(`${mark} ${cells}`, columns, false, isAscii)) : `${mark} ${cells}`,
+    );
   }
   return lines;
 }

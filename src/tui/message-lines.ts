@@ -1,6 +1,6 @@
 /** One message on the screen: who, when, why, its headers, its payload as text, JSON or bytes. Pure. */
 import type { MessageDetail } from "../stats/detail.ts";
-import { formatAge } from "./format.ts";
+import { formatAge, widthOf } from "./format.ts";
 import type { Format } from "./inside.ts";
 
 export function messageLines(
@@ -62,15 +62,26 @@ function payloadLines(payload: Buffer, format: Format, width: number): string[] 
   }
 }
 
+const SEGMENTS = new Intl.Segmenter();
+
 /** A long line goes on below. */
 function wrapped(line: string, width: number): string[] {
-  const characters = Array.from(line.replaceAll("\t", "    "));
-  if (characters.length <= width) return [characters.join("")];
+  const text = line.replaceAll("\t", "    ").replaceAll(/\p{Cc}/gu, " ");
+  if (widthOf(text) <= width) return [text];
   const lines: string[] = [];
-  for (let at = 0; at < characters.length; at += width) {
-    lines.push(characters.slice(at, at + width).join(""));
+  let part = "";
+  let taken = 0;
+  for (const { segment } of SEGMENTS.segment(text)) {
+    const own = widthOf(segment);
+    if (taken + own > width) {
+      lines.push(part);
+      part = "";
+      taken = 0;
+    }
+    part += segment;
+    taken += own;
   }
-  return lines;
+  return [...lines, part];
 }
 
 function hexLines(payload: Buffer, width: number): string[] {

@@ -1,0 +1,215 @@
+/**
+ * Goal: whatever is in a queue and however narrow the screen, no line of its views is wider than it, and keys in any
+ * order are harmless.
+ *
+ * Method: answers, sizes and keys by chance; widths as a terminal has them, by string-width.
+ */
+import { stripVTControlCharacters } from "node:util";
+
+import * as fc from "fast-check";
+import stringWidth from "string-width";
+import { describe, expect, test } from "vitest";
+
+import type { Answered, Ask, Detail, MessageDetail, MessageRow } from "../../src/stats/detail.ts";
+import { totalsOf } from "../../src/stats/topic-summary.ts";
+import { BINDINGS } from "../../src/tui/bindings.ts";
+import { askOf, enter, settleInside, VIEWS } from "../../src/tui/inside.ts";
+import type { Inside } from "../../src/tui/inside.ts";
+import { contentOf, insideLines } from "../../src/tui/inside-lines.ts";
+import { commandLine, planOf } from "../../src/tui/plans.ts";
+import { painter, THEME_NAMES } from "../../src/tui/theme.ts";
+import { press } from "../../src/tui/ui.ts";
+import { firstUi } from "../../src/tui/ui-state.ts";
+import { sampleOf } from "../helpers/samples.ts";
+
+const text = fc.string({ unit: "grapheme", maxLength: 60 });
+const ms = fc.nat(2_000_000_000_000);
+
+const row: fc.Arbitrary<MessageRow> = fc.record(
+  {
+    id: fc.stringMatching(/^[0-9a-z]{26}(\.\d{1,5})?$/),
+    enqueuedMs: ms,
+    visibleMs: ms,
+    attempts: fc.nat(9999),
+    priority: fc.nat(9),
+    bytes: fc.nat(),
+    preview: text,
+    holder: text,
+    heldSinceMs: ms,
+    reason: text,
+  },
+  { requiredKeys: ["id", "enqueuedMs", "visibleMs", "attempts", "priority", "bytes", "preview"] },
+);
+
+const message: fc.Arbitrary<MessageDetail> = fc
+  .tuple(row, fc.dictionary(text, text, { maxKeys: 3 }), fc.uint8Array({ maxLength: 300 }), text)
+  .map(([one, headers, payload, stderr]) => ({
+    ...one,
+    headers,
+    payload: Buffer.from(payload).toString("base64"),
+    file: "ready/x: 1 of 1",
+    stderr,
+    diedMs: 5,
+  }));
+
+const detail: fc.Arbitrary<Detail> = fc.oneof(
+  fc.record({
+    kind: fc.constant("messages" as const),
+    rows: fc.uniqueArray(row, { maxLength: 8, selector: ({ id }) => id }),
+    isCut: fc.boolean(),
+  }),
+  message.map((one): Detail => ({ kind: "message", message: one })),
+  fc
+    .array(
+      fc.record({
+        lease: text,
+        holder: text,
+        sinceMs: ms,
+        leftMs: fc.integer(),
+        messages: fc.nat(),
+        attempts: fc.nat(9999),
+        isGone: fc.boolean(),
+      }),
+      { maxLength: 5 },
+    )
+    .map((rows): Detail => ({ kind: "workers", rows })),
+  fc
+    .array(fc.record({ reason: text, messages: fc.nat(), firstMs: ms, lastMs: ms }), {
+      maxLength: 5,
+    })
+    .map((rows): Detail => ({ kind: "reasons", rows, isCut: false })),
+  fc
+    .array(fc.record({ upToMs: ms, messages: fc.nat() }), { maxLength: 9 })
+    .map((rows): Detail => ({ kind: "ages", rows, isCut: true })),
+  fc
+    .array(fc.double({ min: 0, max: 1e9, noNaN: true }), { minLength: 10, maxLength: 300 })
+    .map((depth): Detail => ({
+      kind: "graphs",
+      graphs: { spanMs: 60_000, depth, in: depth, out: depth },
+    })),
+  text.map((why): Detail => ({ kind: "failed", message: why })),
+);
+
+const SIZES = fc.record({
+  columns: fc.integer({ min: 40, max: 220 }),
+  page: fc.integer({ min: 3, max: 40 }),
+});
+
+const frameOf = (
+  inside: Inside,
+  found: Detail,
+  columns: number,
+  page: number,
+  isAscii: boolean,
+) => {
+  const answered: Answered = { ask: askOf(inside, 10), atMs: 5, diskNowMs: 1e12, detail: found };
+  const head = { freeBytes: null, totalBytes: null, skewMs: null, atMs: 5, names: 1, looked: 1 };
+  return {
+    inside,
+    sample: sampleOf({ name: inside.queue, ready: 5, dead: 2 }),
+    answered,
+    columns,
+    page,
+    dir: "/srv/spool",
+    nowMs: 10,
+    clock: "12:34:56",
+    head: { ...head, completeAtMs: null, completeTookMs: null },
+    totals: totalsOf([]),
+    intervalMs: 1000,
+    isFrozen: false,
+    silentMs: 0,
+    failure: undefined,
+    isWide: false,
+    isAscii,
+  };
+};
+
+describe("a queue on the screen", () => {
+  test("has no line that is too wide, and not too many", () => {
+    fc.assert(
+      fc.property(
+        detail,
+        SIZES,
+        fc.constantFrom(...THEME_NAMES),
+        fc.boolean(),
+        fc.constantFrom("text", "json", "hex" as const),
+        (found, { columns, page }, theme, isAscii, format) => {
+          const first = { ...enter("jobs", "messages", {}, "ready"), format };
+          const frame = frameOf(first, found, columns, page, isAscii);
+          const content = contentOf(frame);
+          const lines = insideLines(frame, content, painter(theme));
+          expect(lines.length).toBeLessThanOrEqual(page + 4);
+          for (const line of lines) {
+            const shown = stripVTControlCharacters(line);
+            expect(shown).not.toMatch(/\p{Cc}/u);
+            expect(stringWidth(shown), JSON.stringify(shown)).toBeLessThanOrEqual(columns);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test("takes keys in any order", () => {
+    const keys = fc.array(
+      fc.constantFrom(...BINDINGS.flatMap((one) => one.keys), "y", "x", "esc", "tab", "backspace"),
+      { maxLength: 40 },
+    );
+    const sample = sampleOf({ name: "jobs", ready: 5, scheduled: 1, dead: 2 });
+    const rows = [{ key: "jobs", sample, name: "jobs" }];
+    fc.assert(
+      fc.property(keys, detail, (pressed, found) => {
+        let ui = firstUi(1000, "auto");
+        for (const key of pressed) {
+          const inside = ui.inside && frameOf(ui.inside, found, 80, 20, false);
+          const content = inside && contentOf(inside);
+          const around = content && {
+            table: content.table,
+            lines: content.text?.length ?? 0,
+            page: 20,
+            sample,
+          };
+          if (ui.inside && around) ui = { ...ui, inside: settleInside(ui.inside, around) };
+          const next = press(ui, key, { rows, page: 20, ...(around && { inside: around }) });
+          ({ ui } = next);
+          const { effect } = next;
+          // Nothing is ever run that was not shown, and answered with a yes.
+          if (typeof effect === "object" && effect.kind === "run") expect(key).toBe("y");
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe("a question to the disk", () => {
+  test("is of the view that is shown", () => {
+    const kinds = VIEWS.map((view): Ask["kind"] => askOf(enter("q", view, {}, "ready"), 10).kind);
+    expect(kinds).toEqual(["messages", "workers", "reasons", "ages", "graphs"]);
+  });
+});
+
+describe("a command line", () => {
+  const queues = [sampleOf({ name: "jobs", ready: 5, scheduled: 1, dead: 2 })];
+
+  test("is quoted as a shell wants it", () => {
+    expect(commandLine(["put", "jobs", "/tmp/a b", "-H", "To: it's"])).toBe(
+      String.raw`spool put jobs '/tmp/a b' -H 'To: it'\''s'`,
+    );
+  });
+
+  test("has no more ids than a system takes", () => {
+    const ids = Array.from({ length: 1200 }, (_, at) => `01k8xmn3h0000tq7v5c9d2f4g6.${at}`);
+    const plan = planOf("drop", { queues, messages: { state: "ready", ids } });
+    expect(typeof plan === "object" && "commands" in plan && plan.commands.length).toBe(3);
+  });
+
+  test("is not there for what means nothing", () => {
+    expect(planOf("redrive", { queues: [sampleOf({ name: "jobs" })] })).toBe(
+      "jobs: no dead letters",
+    );
+    const held = { state: "inflight", ids: ["x"] } as const;
+    expect(planOf("drop", { queues, messages: held })).toMatch(/a consumer holds it/);
+    expect(planOf("drop", { queues: [] })).toMatch(/no queue is chosen/);
+  });
+});
