@@ -5,7 +5,8 @@
  *   node test/bench/top.ts [--queues 1000] [--topics 200] [--messages 1000000] [--changes 5000] [--seconds 30]
  *
  * Needs `npm run build`, Linux and tmux. Of the messages a fifth are files of their own, the rest lie in batches
- * of up to a thousand; each of twenty subscriptions of a topic has one more. Changes are puts and acks by two processes.
+ * of up to a thousand; each of twenty subscriptions of a topic has one more. Changes are puts and acks by two processes,
+ * each with twenty-five workers.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -32,6 +33,8 @@ const { values } = parseArgs({
     changes: { type: "string", default: "5000" },
     seconds: { type: "string", default: "30" },
     churn: { type: "string" },
+    /** Of a child: its first queue. */
+    first: { type: "string", default: "0" },
   },
 });
 const [queues, topics, messages, changes, seconds] = [
@@ -65,23 +68,32 @@ async function fill(dir: string): Promise<void> {
   }
 }
 
-/** Puts and acks by turns, in queues by chance, so many a second. */
-async function churn(dir: string, perS: number): Promise<void> {
+/** Half of the workers. */
+const WORKERS = 25;
+
+/**
+ * Puts and acks by turns, so many a second: each of 25 workers has a queue of its own, in which there is always
+ * something because as much is put into it; and each fifth change is a put into any queue.
+ */
+async function churn(dir: string, perS: number, first: number): Promise<void> {
   const spool = await openSpool({ dir });
   const startMs = Date.now();
   const all = Array.from({ length: queues }, (_, index) => spool.queue(nameOf(index)));
-  const streams = new Map<number, AsyncGenerator<{ ack(): Promise<void> }>>();
-  for (let done = 0; ;) {
+  const own = Array.from({ length: WORKERS }, (_, index) => {
+    const queue = all[(first + 2 * index * Math.floor(queues / (2 * WORKERS))) % queues]!;
+    return { queue, messages: queue.messages() };
+  });
+  for (let done = 0, turn = 0; ; turn++) {
     const due = ((Date.now() - startMs) / 1000) * perS;
-    for (; done < due; done += 2) {
-      const index = Math.floor(Math.random() * queues);
-      await all[index]!.put("x", { sync: "none" });
-      // Consumers hold leases: fifty of them.
-      const at = index % 25;
-      const stream = streams.get(at) ?? all[at * Math.floor(queues / 25)]!.messages();
-      streams.set(at, stream);
+    while (done < due) {
+      const { queue, messages: stream } = own[turn++ % WORKERS]!;
+      await queue.put("x", { sync: "none" });
       const { value } = await stream.next();
-      await value?.ack();
+      await value!.ack();
+      done += 2;
+      if (turn % 2 > 0) continue;
+      await all[Math.floor(Math.random() * queues)]!.put("x", { sync: "none" });
+      done++;
     }
     process.send?.(done);
     await sleep(20);
@@ -200,6 +212,8 @@ if (values.churn === undefined) {
         String(changes / 2),
         "--queues",
         String(queues),
+        "--first",
+        String(index),
       ];
       const load = spawn(process.execPath, args, {
         stdio: ["ignore", "inherit", "inherit", "ipc"],
@@ -223,5 +237,5 @@ if (values.churn === undefined) {
     rmSync(dir, { recursive: true, force: true });
   }
 } else {
-  await churn(values.churn, changes);
+  await churn(values.churn, changes, Number(values.first));
 }

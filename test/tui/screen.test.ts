@@ -4,7 +4,7 @@
  *
  * Method: tmux is the terminal and bash the shell. A disk that hangs is a process that looks at it and is stopped.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 import { describe, expect } from "vitest";
 
@@ -336,6 +336,36 @@ describe("the terminal is as it was", () => {
     screen.run("clear; spool top none; echo ended=$?");
     const said = await screen.shows(/ended=66/);
     expect(said).toContain("no such queue: none");
+    await screen.back();
+  });
+});
+
+describe("no screen", () => {
+  test("where the terminal can do nothing: status, once", async ({ cli, terminal, skip }) => {
+    if (!hasTmux) skip(NO_TMUX);
+    await fill(cli);
+    const screen = terminal();
+    screen.run('TERM=dumb spool top; echo "exit $?"');
+    const shown = await screen.shows(/^exit 0$/m);
+    expect(shown).toMatch(/^QUEUE +READY/m);
+    expect(shown).toMatch(/^jobs +3 /m);
+    expect(screen.isAlternate).toBe(false);
+  });
+
+  test("after an error of its own, which is said below", async ({ cli, terminal, skip }) => {
+    if (!hasTmux) skip(NO_TMUX);
+    await fill(cli);
+    const thrower = `${cli.dir}/thrower.mjs`;
+    const isTop = 'process.argv.includes("top") && !process.argv.includes("__sample")';
+    const onSignal = 'process.on("SIGUSR2", () => { throw new Error("planted"); })';
+    writeFileSync(thrower, `if (${isTop}) ${onSignal};`);
+    const screen = terminal();
+    screen.run(`NODE_OPTIONS=--import=${thrower} spool top --interval 500ms; echo "exit $?"`);
+    await screen.shows(/all looked at/);
+    expect(screen.isAlternate).toBe(true);
+    await cli.sh('pkill -USR2 -f "spool.cjs top --interval 500ms"');
+    await screen.shows(/planted/);
+    await screen.shows(/^exit 70$/m);
     await screen.back();
   });
 });
