@@ -10,6 +10,11 @@ const KEYED = [
   "test/model",
 ];
 
+const FINISHED_LATER =
+  "Before it is placed its name in tmp/ and its markers are safe, and so is a new bucket before something goes into " +
+  "it. So after the cut it is where it was placed, or in tmp/ with its markers: whoever sweeps, or puts with the " +
+  "same key, delivers it.";
+
 export const DEDUPS: readonly Mutation[] = [
   {
     name: "key: marked before its batch is synced",
@@ -51,6 +56,7 @@ export const DEDUPS: readonly Mutation[] = [
       "    void [fs, directory];",
     ],
     breaks: "A put with a key says success before its names are safe.",
+    survives: FINISHED_LATER,
     catchers: POWER,
   },
   {
@@ -76,6 +82,7 @@ export const DEDUPS: readonly Mutation[] = [
     find: "if (names.some((name) => name.includes(batch))) directories.push(path);",
     replace: "void [names, batch];",
     breaks: "What somebody else has placed, who died then, may be lost although success was said.",
+    survives: FINISHED_LATER,
     catchers: POWER,
   },
   {
