@@ -5,6 +5,7 @@
  * is in one file with the engine, because each further file costs more than its bytes; the others are
  * imported when they are called, and the list that help prints is a table of words.
  */
+import { keepHeapSmall } from "./small-heap.ts";
 import ack from "./commands/ack.ts";
 import extend from "./commands/extend.ts";
 import nack from "./commands/nack.ts";
@@ -98,6 +99,7 @@ async function runVerb(context: Context, words: readonly string[]): Promise<numb
     return 0;
   }
   if (verb === "__sample") {
+    keepHeapSmall();
     const { runSamplerProcess } = await import("../stats/sampler-process.ts");
     await runSamplerProcess();
   }

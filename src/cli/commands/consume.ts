@@ -3,6 +3,7 @@ import type { Verb } from "../verb.ts";
 
 import { SpoolError } from "../../errors.ts";
 import { STREAM_MESSAGES } from "../../limits.ts";
+import { keepHeapSmall } from "../small-heap.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { Emitter } from "../emitter.ts";
 import { command, examples, parseDuration, parseQueue, queueArgument } from "../options.ts";
@@ -36,6 +37,7 @@ export default function consumeCommand(context: Context): Verb {
 }
 
 async function consume(context: Context, name: string, options: Options): Promise<void> {
+  keepHeapSmall();
   context.needStdout();
   const spool = await context.open(options, { blocking: false });
   const queue = spool.queue(name);

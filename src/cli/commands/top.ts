@@ -20,6 +20,7 @@ import { parseDurationMs } from "../../units.ts";
 import { STDIN, STDOUT } from "../context.ts";
 import type { Context, GlobalOptions } from "../context.ts";
 import { command, examples, parseQueueOrTopic } from "../options.ts";
+import { keepHeapSmall } from "../small-heap.ts";
 import { renderTop } from "../top-output.ts";
 import statusCommand from "./status.ts";
 
@@ -85,6 +86,7 @@ async function top(context: Context, words: readonly string[], options: Options)
   }
   if (!isScreen && options.record !== undefined) return record(context, names, options);
   if (!isScreen) return printStatus(context, names, options);
+  keepHeapSmall();
   const { showTop } = await import("../../tui/main.tsx");
   const look = {
     intervalMs: options.interval ?? INTERVAL_MS,
