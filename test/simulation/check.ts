@@ -181,11 +181,17 @@ class Checker {
     }
   }
 
-  /** Somebody may have taken it away for good: an ack was begun that was not refused. */
+  /**
+   * Somebody may have taken it away for good: an ack was begun that was not refused. Where replies are lost, one that was
+   * refused, too: it worked, its reply was lost, and by the time that was seen the lease had been taken over.
+   */
   #mayBeAcked(key: string): boolean {
+    const { isReplyLost } = this.#history;
     return (this.#handings.get(key) ?? []).some(({ settlings }) =>
       settlings.some(
-        ({ how, result }) => how === "ack" && (result === "ok" || result === undefined),
+        ({ how, result }) =>
+          how === "ack" &&
+          (result === "ok" || result === undefined || (isReplyLost && result === "LEASE_LOST")),
       ),
     );
   }

@@ -21,7 +21,7 @@ interface Watched {
   readonly news: Map<string, Sample>;
   readonly gone: string[];
   readonly spool: Spool;
-  round(): Promise<string[]>;
+  readonly round: () => Promise<string[]>;
 }
 
 const test = base.extend(
