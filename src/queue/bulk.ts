@@ -89,6 +89,8 @@ async function eachOf(
         const own = ids.filter(({ batch, index }) => batch === slice.batch && holds(slice, index));
         if (own.length === 0) continue;
         const isWhole = state === "dead" || own.length === slice.count;
+        // What somebody holds is not cut behind his back.
+        if (!isWhole && state === "inflight") continue;
         if (options.isDryRun) done += isWhole ? slice.count : own.length;
         else if (!isWhole) {
           isCut = (await isolate(room, buckets, found, own[0]!.index)) !== undefined || isCut;

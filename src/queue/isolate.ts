@@ -11,6 +11,7 @@ import { DamagedError } from "../message/batch.ts";
 import { formatSlice } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Found } from "./browse.ts";
+import { parseBucket } from "./buckets.ts";
 import type { Buckets } from "./buckets.ts";
 import { Held } from "./held.ts";
 import { Lease } from "./lease.ts";
@@ -84,7 +85,8 @@ export async function isolate(
   return { ...found, name, slice: alone, path: path.slice(0, -found.name.length) + name };
 }
 
-/** The bucket of ready/ that a slice lies in. */
-function bucketOf(path: string): string {
-  return path.split("/").at(-2)!;
+/** The bucket of ready/ that a slice lies in; undefined where it lies elsewhere: then one is chosen. */
+function bucketOf(path: string): string | undefined {
+  const name = path.split("/").at(-2)!;
+  return parseBucket(name) === undefined ? undefined : name;
 }

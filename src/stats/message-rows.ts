@@ -15,6 +15,9 @@ const READ_BYTES = 16 * 1024 * 1024;
 
 const PREVIEW_BYTES = 160;
 
+/** Files that are looked into for one page: few of many dead letters may have the reason that is asked for. */
+const FILES = 20_000;
+
 /** Of one message that is looked at. */
 const PAYLOAD_BYTES = 64 * 1024;
 
@@ -33,7 +36,7 @@ export async function messageRows(
   const seen: [string, readonly MessageRow[]][] = [];
   let isCut = false;
   for await (const found of queue.browse(ask.state)) {
-    if (rows.length >= ask.max) {
+    if (rows.length >= ask.max || seen.length >= FILES) {
       isCut = true;
       break;
     }

@@ -22,6 +22,9 @@ const BEAT_MS = 500;
 /** Between two rounds at the least, in ms. */
 const REST_MS = 50;
 
+/** Of the time: a closer look at very much is taken again when it has been paid for. */
+const ANSWER_SHARE = 0.1;
+
 /** Errors of what was asked for: a further try would find the same. */
 const OVER = new Set(["NO_SPOOL", "NEWER_FORMAT", "NO_QUEUE", "NO_TOPIC", "BAD_SETTINGS"]);
 
@@ -55,6 +58,8 @@ export async function runSamplerProcess(): Promise<void> {
   });
   let isKnown = false;
   let roundMs = Number.NEGATIVE_INFINITY;
+  let answeredAsk: Ask | undefined;
+  let nextAnswerMs = 0;
   for (;;) {
     const startMs = monotonicMs();
     const everyMs = (): number => sampler?.intervalMs ?? task.intervalMs;
@@ -67,7 +72,12 @@ export async function runSamplerProcess(): Promise<void> {
         details = new Details(spool);
       }
       // Who opens a queue wants to see it at once, and everything else when its turn comes.
-      if (ask !== undefined) tell({ kind: "answered", answered: await details.answer(ask) });
+      if (ask !== undefined && (ask !== answeredAsk || startMs >= nextAnswerMs)) {
+        answeredAsk = ask;
+        tell({ kind: "answered", answered: await details.answer(ask) });
+        const tookMs = monotonicMs() - startMs;
+        nextAnswerMs = startMs + tookMs / ANSWER_SHARE;
+      }
       if (isDue) {
         tell({ kind: "round", head: await sampler.round() });
         if (!isKnown) sampler.save();

@@ -193,29 +193,24 @@ if (kind === "put") {
 `;
 
 describe("rates", () => {
-  test("are what 2 producers and 3 workers count themselves", async ({ cli }) => {
+  test("are what 4 producers and 8 workers count themselves", async ({ cli }) => {
     writeFileSync(`${cli.dir}/program.mjs`, PROGRAM);
     await cli.ok(["queue", "create", "jobs"]);
     const lib = new URL("../../dist/lib/index.js", import.meta.url).pathname;
-    const kinds = ["put", "put", "ack", "ack", "ack"];
+    const kinds = [
+      ...Array.from({ length: 4 }, () => "put"),
+      ...Array.from({ length: 8 }, () => "ack"),
+    ];
     const options = { timeoutMs: 60_000 };
     const all = kinds.map((kind, index) =>
       cli.launch(
         process.execPath,
-        [
-          `${cli.dir}/program.mjs`,
-          kind,
-          lib,
-          cli.spool,
-          `${cli.dir}/${index}.json`,
-          "100",
-          "14000",
-        ],
+        [`${cli.dir}/program.mjs`, kind, lib, cli.spool, `${cli.dir}/${index}.json`, "50", "20000"],
         options,
       ),
     );
     // The rates are of the 5 s before it ends, less what is not told yet: all of that has to be flow.
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    await new Promise((resolve) => setTimeout(resolve, 8000));
     const said = JSON.parse(
       await cli.ok(["top", "--once", "--json", "--interval", "5s"]),
     ) as Document;

@@ -112,7 +112,8 @@ async function takeBy(actor: Actor, queue: Queue, hold: Hold): Promise<void> {
   const handedOut: typeof unsettled = [];
   const handOut = async (message: Message, handing: Handing): Promise<void> => {
     const text = await message.receipt();
-    actor.receipts.push({ text, handing });
+    // What the dead come to after their last call counts for nothing, as for their handings.
+    if (!actor.machine.isDead(actor.name)) actor.receipts.push({ text, handing });
     await message.leave();
   };
   for (let taken = 0; taken < want; taken++) {
