@@ -84,7 +84,10 @@ export class Fill {
     };
     await this.#leaveWhatComes(reader.incoming);
     const tag = disk.ids.next(await this.#room.now());
-    const parts = history(this.#room, this.#sources(feeds), reader, tag, { sinceMs }, this.#warn);
+    // Finished after all, before it was read: then it is in the log, and taken from there.
+    const gone = ({ slice }: LogEntry): unknown => this.#stuck.delete(slice.batch);
+    const options = { sinceMs, gone };
+    const parts = history(this.#room, this.#sources(feeds), reader, tag, options, this.#warn);
     let messages = 0;
     for await (const part of parts) {
       const path = await plant(this.#room, reader, part, tag);

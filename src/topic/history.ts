@@ -26,6 +26,8 @@ export interface HistoryOptions {
   readonly sinceMs?: number;
   /** Only what was published before then, in ms since the epoch. */
   readonly untilMs?: number;
+  /** Told of each that was not there any more when it was to be read. */
+  readonly gone?: (entry: LogEntry) => void;
 }
 
 /** A log, or what will be in one. */
@@ -44,7 +46,7 @@ export async function* history(
   sources: readonly HistorySource[],
   subscriber: Reader,
   replay: string,
-  { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY }: HistoryOptions,
+  { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY, gone }: HistoryOptions,
   warn: Warn,
 ): AsyncGenerator<HistoryPart> {
   for (const source of sources) {
@@ -53,7 +55,9 @@ export async function* history(
       const atMs = timeOfId(entry.slice.batch);
       const nowMs = await room.nowToLook();
       if (atMs < sinceMs || atMs >= untilMs || isExpired(entry.slice, nowMs)) continue;
-      for (const part of await partsOf(room, entry, subscriber, warn)) {
+      const parts = await partsOf(room, entry, subscriber, warn);
+      if (parts === undefined) gone?.(entry);
+      for (const part of parts ?? []) {
         const slice = withTtlOf(subscriber, { ...part, replay }, nowMs);
         yield { entry, slice };
       }
@@ -61,18 +65,18 @@ export async function* history(
   }
 }
 
+/** Undefined where it is not there any more: trimmed, or moved on, since it was listed. */
 async function partsOf(
   { fs }: TopicRoom,
   { path, slice }: LogEntry,
   { settings, filter }: Reader,
   warn: Warn,
-): Promise<Slice[]> {
+): Promise<Slice[] | undefined> {
   if (settings.filter === "") return [slice];
   try {
     return select(filter, slice, await readContents(fs, path, slice));
   } catch (error) {
-    // Trimmed since it was listed.
-    if (isErrno(error, "ENOENT")) return [];
+    if (isErrno(error, "ENOENT")) return undefined;
     if (!(error instanceof DamagedError) && !(error instanceof ForeignError)) throw error;
     warn(`${path}: damaged: ${error.message}; passed over`);
     return [];

@@ -379,6 +379,31 @@ describe("a sweep", () => {
 });
 
 describe("a subscription from the start", () => {
+  // By a seed of the simulation: 1302217261.
+  test("with a filter, beside what is committed for long and finished as it is to be read: gets it", async ({
+    dir,
+  }) => {
+    const topic = await make(dir, "one");
+    const { gate, published } = await afterCommit(dir);
+    let aheadMs = 0;
+    let looks = 0;
+    const clock = new DiskClock(() => performance.now() + aheadMs);
+    const subscriber = await topicOf(
+      dir,
+      async (name, path) => {
+        // It has waited for as long as it waits.
+        if (name === "list" && path.endsWith("/committed") && ++looks === 2) aheadMs = 60_000;
+        if (name !== "open" || !path.includes("/committed/")) return;
+        gate.goOn();
+        await published;
+      },
+      { clock },
+    );
+    const filter = "level!=error";
+    await subscriber.subscribe("new", { from: "start", settings: { ...DEFAULT_SETTINGS, filter } });
+    expect(await drain(topic, "new")).toEqual(["x"]);
+  });
+
   test("beside a publish that commits while it is looked for: gets it", async ({ dir }) => {
     const topic = await make(dir, "one");
     const [commit, show] = [new Gate(), new Gate()];
