@@ -103,10 +103,12 @@ await bundle(
 await bundleScreen();
 const file = join(NEW, "core.cjs");
 writeFileSync(file, `(function(exports,require,start){${ascii(readFileSync(file, "utf8"))}\n})`);
-// The code of what ran in these is in the cache; the spool that they work on is thrown away.
+// The code of what ran in these is in the cache; the spool that they work on is thrown away. V8 takes code only where
+// it has the flags that it had when it made it.
+const [, flags] = /^flags="(--.*)"$/m.exec(readFileSync("bin/spool", "utf8"));
 const scratch = mkdtempSync(join(tmpdir(), "spool-build-"));
 try {
-  execFileSync(process.execPath, ["src/cli/make-cache.cjs", NEW, scratch], {
+  execFileSync(process.execPath, [...flags.split(" "), "src/cli/make-cache.cjs", NEW, scratch], {
     stdio: ["ignore", "ignore", "inherit"],
   });
 } finally {

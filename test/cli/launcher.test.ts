@@ -4,7 +4,7 @@
  *
  * Method: bin/spool by path, by links, through npm, on a PATH with an old Node, with none.
  */
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -21,6 +21,14 @@ const OLD_NODE = ["/usr/bin/node", "/usr/local/bin/node"].find((path) => {
   const { stdout } = spawnSync(path, ["-p", "process.versions.node"], { encoding: "utf8" });
   return Number.parseInt(stdout ?? "99", 10) < 24;
 });
+
+/** Whether V8 refuses the code that is kept for it. */
+const IS_REFUSED = `
+  const { readFileSync } = require("node:fs");
+  const source = readFileSync(process.env.DIST + "/core.cjs");
+  const kept = readFileSync(process.env.DIST + "/core.cache");
+  const cachedData = kept.subarray(0, (kept.length - source.length) / 2);
+  new (require("node:vm").Script)(source.toString("latin1"), { cachedData }).cachedDataRejected`;
 
 describe("called", () => {
   test("by its absolute path, from any directory", async ({ cli }) => {
@@ -95,14 +103,30 @@ describe("called", () => {
     expect(cli.living()).toEqual([]);
   });
 
-  // Which of a hundred ends would hang without it, nobody can say: see decision 38.
-  test("keeps V8's baseline compiler in the foreground", async ({ cli }) => {
-    await cli.ok(["queue", "create", "q"]);
-    const { pid } = cli.start(["take", "q", "--wait", "20s"]);
-    await expect
-      .poll(() => readFile(`/proc/${pid}/cmdline`, "latin1"))
-      .toMatch(/node\0--no-concurrent-sparkplug\0.*spool\.cjs\0take\0/);
-  });
+  // Which of a hundred ends would hang with the compiler, nobody can say: see decision 38.
+  test.for([
+    ["take", "q", "--wait", "20s"],
+    ["consume", "q"],
+    ["work", "q", "--", "true"],
+  ])(
+    "runs %s without V8's baseline compiler, and with the code that is kept",
+    async (line, { cli }) => {
+      await cli.ok(["queue", "create", "q"]);
+      const { pid } = cli.start(line);
+      const words = async (): Promise<string[]> =>
+        (await readFile(`/proc/${pid}/cmdline`, "latin1")).split("\0");
+      await expect.poll(async () => (await words())[0]).toMatch(/node$/);
+      const [node, ...rest] = await words();
+      const flags = rest.slice(
+        0,
+        rest.findIndex((word) => word.endsWith("spool.cjs")),
+      );
+      expect(flags).toContain("--no-sparkplug");
+      const options = { encoding: "utf8", env: { DIST: `${ROOT}/dist` } } as const;
+      const asked = execFileSync(node!, [...flags, "-p", IS_REFUSED], options);
+      expect(asked.trim()).toBe("false");
+    },
+  );
 });
 
 /** A copy without node_modules, as if it had been unpacked by hand. */

@@ -8,7 +8,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** The last that a build writes, and the first. */
 const BUILT = ["dist/spool.cjs", "dist/lib/index.js"].map((name) => ROOT + name);
 
-const SOURCES = ["src", "build.mjs", "package.json", "tsconfig.build.json"].map(
+const SOURCES = ["src", "bin/spool", "build.mjs", "package.json", "tsconfig.build.json"].map(
   (name) => ROOT + name,
 );
 
