@@ -100,13 +100,13 @@ describe("the drop box", () => {
           const jobs = await Jobs.open();
           const race = new Interleaved(seed);
           const sent = ["one", "the second", "3"];
-          let left = sent.length;
+          const toCome = new Set(sent);
           for (const name of ["s0", "s1"]) {
             const queue = await jobs.process(name, race.process(jobs.disk, name));
             await queue.settings();
             race.start(name, async () => {
               // As long as the program waits for its name, somebody sweeps: else it would wait for ever.
-              for (let sweeps = 0; sweeps < 2 || left > 0; sweeps++)
+              for (let sweeps = 0; sweeps < 2 || toCome.size > 0; sweeps++)
                 await queue.sweep((line) => expect.fail(line));
             });
           }
@@ -119,7 +119,7 @@ describe("the drop box", () => {
               while (disk.list("/spool/queues/jobs/drop").includes("x"))
                 await program.lstat("/spool");
               await program.rename(`/spool/${body}`, "/spool/queues/jobs/drop/x");
-              left--;
+              toCome.delete(body);
             }
           });
           await race.run();
