@@ -14,7 +14,7 @@ import { browse } from "./browse.ts";
 import type { Found, State } from "./browse.ts";
 import type { Buckets } from "./buckets.ts";
 import { restOf } from "./held.ts";
-import { claiming, isolate, offsetsIn } from "./isolate.ts";
+import { claiming, cutOut, offsetsIn } from "./isolate.ts";
 import { REASON_SUFFIX } from "./layout.ts";
 import type { Room } from "./room.ts";
 
@@ -66,9 +66,12 @@ async function each(
   return done;
 }
 
+/** Somebody else may have one of them in hand for a moment, and give it back under another name. */
+const PASSES = 3;
+
 /**
  * The same with these messages. A slice that holds others, too, is cut, but for a dead letter of several messages,
- * which goes whole; what was cut off is found at the next pass.
+ * which goes whole.
  */
 async function eachOf(
   room: Room,
@@ -78,29 +81,51 @@ async function eachOf(
   act: (found: Found) => Promise<boolean>,
 ): Promise<number> {
   const { beforeMs = Number.POSITIVE_INFINITY, max = Number.POSITIVE_INFINITY } = options;
+  const indices = indicesOf(ids);
   let done = 0;
-  for (let isCut = true; isCut;) {
-    isCut = false;
+  const actOn = async (found: Found): Promise<number> => {
+    const count = (await act(found)) ? found.slice.count : 0;
+    done += count;
+    options.onProgress?.(done);
+    return count;
+  };
+  for (let pass = 0, isMissed = true; isMissed && pass < PASSES; pass++) {
+    isMissed = false;
     for (const state of options.states ?? ["ready", "scheduled"]) {
       for await (const found of browse(room, buckets, state)) {
         const { slice } = found;
         if (done >= max) return done;
         if (timeOfId(slice.batch) >= beforeMs) continue;
-        const own = ids.filter(({ batch, index }) => batch === slice.batch && holds(slice, index));
+        const own = (indices.get(slice.batch) ?? []).filter((index) => holds(slice, index));
         if (own.length === 0) continue;
-        const isWhole = state === "dead" || own.length === slice.count;
+        const wanted = own.slice(0, max - done);
+        const isWhole = state === "dead" || wanted.length === slice.count;
         // What somebody holds is not cut behind his back.
         if (!isWhole && state === "inflight") continue;
-        if (options.isDryRun) done += isWhole ? slice.count : own.length;
-        else if (!isWhole) {
-          isCut = (await isolate(room, buckets, found, own[0]!.index)) !== undefined || isCut;
+        if (options.isDryRun) {
+          done += isWhole ? slice.count : wanted.length;
           continue;
-        } else if (await act(found)) done += slice.count;
-        options.onProgress?.(done);
+        }
+        let count = 0;
+        if (isWhole) count = await actOn(found);
+        else
+          for await (const part of cutOut(room, buckets, found, wanted)) count += await actOn(part);
+        isMissed ||= count < wanted.length;
       }
     }
   }
   return done;
+}
+
+/** Of each batch the indices that are wanted, each once and in rising order. */
+function indicesOf(ids: readonly MessageId[]): Map<string, number[]> {
+  const sets = Map.groupBy(ids, ({ batch }) => batch);
+  return new Map(
+    [...sets].map(([batch, own]) => {
+      const indices = new Set(own.map(({ index }) => index));
+      return [batch, [...indices].toSorted((a, b) => a - b)];
+    }),
+  );
 }
 
 /** Throws messages away. Returns how many. */
@@ -136,15 +161,17 @@ export async function move(
   to: { room: Room; buckets: Buckets },
   options: BulkOptions,
 ): Promise<number> {
+  // Of before the first look, which else would see as scheduled what was made ready since, and do it again.
+  const dueMs = options.isNow ? await to.room.now() : undefined;
   const transfer = async ({ path, slice, state }: Found): Promise<boolean> => {
     const moved = await asMoved(room, to.room, slice);
-    const now = options.isNow ? { ...moved, visibleMs: await to.room.now() } : moved;
+    const now = dueMs === undefined ? moved : { ...moved, visibleMs: dueMs };
     const target = state === "dead" ? await afresh(to.room, moved) : now;
     const placed = await to.buckets.place(path, target);
     if (placed !== undefined && state === "dead") await removeReason(room, path);
     return placed !== undefined;
   };
-  const part = (found: Found, count: number) => movePart(room, buckets, to, found, count, options);
+  const part = (found: Found, count: number) => movePart(room, buckets, to, found, count, dueMs);
   const moved = await each(room, buckets, options, { all: transfer, part });
   if (moved > 0 && !options.isDryRun) await ring(to.room.fs, to.room.layout.bell);
   return moved;
@@ -160,7 +187,7 @@ async function movePart(
   to: { room: Room; buckets: Buckets },
   found: Found,
   count: number,
-  { isNow }: BulkOptions,
+  dueMs: number | undefined,
 ): Promise<number> {
   const rest = await restAfter(room, found, count);
   if (rest === undefined) return 0;
@@ -168,7 +195,7 @@ async function movePart(
     await held.split(count, rest.offset);
     await held.secure();
     const moved = await asMoved(room, to.room, held.slice!);
-    const target = isNow ? { ...moved, visibleMs: await to.room.now() } : moved;
+    const target = dueMs === undefined ? moved : { ...moved, visibleMs: dueMs };
     return (await to.buckets.place(held.path, target)) !== undefined;
   });
   return isMoved ? count : 0;

@@ -62,6 +62,45 @@ describe("purge --id", () => {
   });
 });
 
+describe("an id that is given twice", () => {
+  test("is one message, and its neighbour stays", async ({ cli, five }) => {
+    const three = five.get("three")!;
+    const { stderr } = await cli.run(["purge", "q", "--id", three, "--id", three, "-n"]);
+    expect(stderr).toBe("spool: 1 message would be thrown away\n");
+    await cli.ok(["purge", "q", "--id", three, "--id", three, "-f"]);
+    await cli.ok(["move", "q", "other", "--id", five.get("two")!, "--id", five.get("two")!]);
+    await cli.ok(["dlq", "add", "q", five.get("one")!, five.get("one")!]);
+    expect(await bodies(cli)).toEqual(["four", "five"]);
+    expect(await bodies(cli, "other")).toEqual(["two"]);
+    expect(await bodies(cli, "q", "dead")).toEqual(["one"]);
+  });
+
+  test("is one message, also where it is alone and is named in two ways", async ({ cli }) => {
+    const id = (await cli.ok(["put", "q", "-m", "x"])).trim();
+    expect(await cli.run(["purge", "q", "--id", id, "--id", `${id}.0`, "-f"])).toMatchObject({
+      code: 0,
+      stderr: "spool: 1 message thrown away\n",
+    });
+  });
+});
+
+describe("many ids", () => {
+  test("are no more than --max says", async ({ cli, five }) => {
+    const ids = ["two", "three", "five"].flatMap((body) => ["--id", five.get(body)!]);
+    const would = await cli.run(["purge", "q", ...ids, "--max", "2", "-n"]);
+    expect(would.stderr).toBe("spool: 2 messages would be thrown away\n");
+    await cli.ok(["purge", "q", ...ids, "--max", "2", "-f"]);
+    expect(await bodies(cli)).toEqual(["one", "four", "five"]);
+  });
+
+  test("of none that is there are refused, also by a dry run", async ({ cli, five }) => {
+    const id = five.get("two")!;
+    await cli.ok(["purge", "q", "--id", id, "-f"]);
+    const none = await cli.run(["purge", "q", "--id", id, "-n"]);
+    expectFailure(none, 66, /no such message in q/);
+  });
+});
+
 describe("move --id", () => {
   test("moves it, and no other", async ({ cli, five }) => {
     await cli.ok(["move", "q", "other", "--id", five.get("three")!]);
@@ -80,6 +119,16 @@ describe("move --now", () => {
     expect(await bodies(cli, "q", "scheduled")).toEqual(["b"]);
     await cli.ok(["move", "q", "other", "--now"]);
     expect(await cli.ok(["take", "other"])).toBe("b");
+  });
+
+  test("counts each once, in whatever bucket it comes to lie", async ({ cli }) => {
+    await cli.ok(["put", "q", "--lines", "--batch", "1", "--delay", "1h"], { input: "a\nb\nc\n" });
+    // So many that they have buckets of their own, which are looked at after those of what was put before.
+    const many = Array.from({ length: 4000 }, (_, at) => `${at}\n`).join("");
+    await cli.ok(["put", "q", "--lines", "--batch", "1", "--sync", "none"], { input: many });
+    const { stderr } = await cli.run(["move", "q", "q", "--now"]);
+    expect(stderr).toBe("spool: 3 messages made ready\n");
+    await cli.expectStatus({ ready: 4003, scheduled: 0 });
   });
 
   test("is for what is scheduled", async ({ cli, five }) => {

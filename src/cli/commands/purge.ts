@@ -63,6 +63,8 @@ async function purge(context: Context, name: string, options: Options): Promise<
   };
   if (options.dryRun || !options.force) {
     const would = await queue.purge({ ...bulk, isDryRun: true });
+    if (options.id !== undefined && would === 0)
+      throw noMessage(options.id, `such message in ${name}`);
     if (options.dryRun) {
       context.say(`${count(would, "message")} would be thrown away`);
       return;

@@ -1,0 +1,57 @@
+/**
+ * Goal: acting on messages by their ids costs what they and the names in the queue cost, not one times the other.
+ *
+ * Method: the calls of the disk are counted, for few and for many neighbours of one batch.
+ */
+import { describe, expect, test } from "vitest";
+
+import { parseMessageId } from "../../src/message/id.ts";
+import type { MessageId } from "../../src/message/id.ts";
+import type { Queue } from "../../src/queue/queue.ts";
+import { openSpool } from "../../src/spool.ts";
+import { CrashingFileSystem } from "../helpers/crashing-file-system.ts";
+import { EXT4, MemoryDisk, ModelTime } from "../helpers/model-disk.ts";
+
+describe("what a purge by ids costs", () => {
+  test("is one look at the queue and one cut for neighbours, however many they are", async () => {
+    const few = await callsOf((index) => index >= 100 && index < 102);
+    const many = await callsOf((index) => index >= 100 && index < 400);
+    expect(many).toEqual(few);
+    expect(few.get("list")).toBeLessThan(10);
+  });
+
+  test("grows with the cuts, not with the cuts and all there is", async () => {
+    const calls = await callsOf((index) => index % 5 === 0);
+    expect(calls.get("list")).toBeLessThan(10);
+    // A claim for so many of them, and for each of the hundred two cuts and its end.
+    expect(calls.get("rename")).toBeLessThan(2.2 * 100);
+  });
+});
+
+/** Of a purge of these of 500 messages in one batch: calls by their names. */
+async function callsOf(isWanted: (index: number) => boolean): Promise<Map<string, number>> {
+  const disk = new CrashingFileSystem(new MemoryDisk(new ModelTime(), EXT4));
+  const queue = (await openSpool({ dir: "/spool", parts: { fs: disk } })).queue("jobs");
+  await queue.putMany({}).run(lines(500));
+  const wanted: MessageId[] = [];
+  for (const id of await idsOf(queue)) if (isWanted(id.index)) wanted.push(id);
+  const calls = new Map<string, number>();
+  disk.arm((_call, name) => void calls.set(name, (calls.get(name) ?? 0) + 1));
+  expect(await queue.purge({ ids: wanted })).toBe(wanted.length);
+  disk.arm(() => {});
+  const left = await idsOf(queue);
+  expect(left).toHaveLength(500 - wanted.length);
+  expect(left.some(({ index }) => isWanted(index))).toBe(false);
+  return calls;
+}
+
+async function idsOf(queue: Queue): Promise<MessageId[]> {
+  const ids: MessageId[] = [];
+  for await (const { id } of queue.peek("ready")) ids.push(parseMessageId(id)!);
+  return ids;
+}
+
+// oxlint-disable-next-line require-await
+async function* lines(count: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < count; at++) yield Buffer.from(`${at}\n`);
+}
