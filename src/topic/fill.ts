@@ -89,13 +89,18 @@ export class Fill {
     const options = { sinceMs, gone };
     const parts = history(this.#room, this.#sources(feeds), reader, tag, options, this.#warn);
     let messages = 0;
+    /** Parts of what was stuck: it may get into the log before its last one is taken, and there has all of them again. */
+    const taken = new Set<string>();
     for await (const part of parts) {
+      const { batch, first } = part.slice;
+      if (taken.has(`${batch}.${first}`)) continue;
       const path = await plant(this.#room, reader, part, tag);
       if (path === undefined) {
         // Finished after all: then it is in the log, or was trimmed.
-        this.#stuck.delete(part.slice.batch);
+        this.#stuck.delete(batch);
         continue;
       }
+      if (this.#stuck.has(batch)) taken.add(`${batch}.${first}`);
       if ((await this.#queue.buckets.place(path, part.slice)) === undefined) {
         throw new SubscriptionGoneError();
       }

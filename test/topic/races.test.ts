@@ -13,6 +13,7 @@ import type { FileSystem } from "../../src/disk/file-system.ts";
 import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
 import { openSpool } from "../../src/spool.ts";
 import type { OpenOptions } from "../../src/spool.ts";
+import { incomingOf } from "../../src/topic/layout.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topic/settings.ts";
 import type { Topic } from "../../src/topic/topic.ts";
 import { test } from "../helpers/fixtures.ts";
@@ -402,6 +403,48 @@ describe("a subscription from the start", () => {
     const filter = "level!=error";
     await subscriber.subscribe("new", { from: "start", settings: { ...DEFAULT_SETTINGS, filter } });
     expect(await drain(topic, "new")).toEqual(["x"]);
+  });
+
+  test("with a filter, beside what is finished when a part of it has been taken: gets each part once", async ({
+    dir,
+  }) => {
+    const topic = await make(dir, "one");
+    const gate = new Gate();
+    const publisher = await topicOf(dir, (name, path, to) =>
+      name === "rename" && path.includes("/incoming/") && to.includes("/ready/")
+        ? gate.pass()
+        : undefined,
+    );
+    // In one batch, because they are in flight together.
+    const headers = { level: "error" };
+    const published = Promise.all([
+      publisher.publish("first"),
+      publisher.publish("x", { headers }),
+      publisher.publish("second"),
+    ]);
+    await gate.reached;
+    let aheadMs = 0;
+    let looks = 0;
+    let links = 0;
+    const clock = new DiskClock(() => performance.now() + aheadMs);
+    const subscriber = await topicOf(
+      dir,
+      async (name, path) => {
+        if (name === "list" && path.endsWith("/committed") && ++looks === 2) aheadMs = 60_000;
+        if (name !== "link" || !path.includes("/committed/") || ++links < 2) return;
+        gate.goOn();
+        await published;
+      },
+      { clock },
+    );
+    const filter = "level!=error";
+    const settings = { ...DEFAULT_SETTINGS, filter };
+    expect(await subscriber.subscribe("new", { from: "start", settings })).toBe(2);
+    // Without both this test tries nothing.
+    expect(links).toBe(2);
+    const { layout } = topic.subscription("new").room;
+    expect(readdirSync(incomingOf(layout))).toEqual([]);
+    expect(await drain(topic, "new")).toEqual(["first", "second"]);
   });
 
   test("beside a publish that commits while it is looked for: gets it", async ({ dir }) => {
