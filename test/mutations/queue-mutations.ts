@@ -237,6 +237,30 @@ const SWEEPS: readonly Mutation[] = [
     replace: "const own = inode < 0 ? await ownName(room, path, inode) : path;",
     breaks: "What is renamed may be the next file, and not the one that was read.",
   },
+  {
+    name: "by ids: one that is given twice counts twice",
+    file: "queue/bulk.ts",
+    find: "const indices = new Set(own.map(({ index }) => index));",
+    replace: "const indices = own.map(({ index }) => index);",
+    breaks: "A purge by ids takes the neighbour of a message that was named twice.",
+    catchers: ["test/queue/bulk.test.ts"],
+  },
+  {
+    name: "by ids: a slice that holds others, too, not cut",
+    file: "queue/bulk.ts",
+    find: 'const isWhole = state === "dead" || wanted.length === slice.count;',
+    replace: "const isWhole = wanted.length > 0;",
+    breaks: "A purge by ids takes the neighbours.",
+    catchers: ["test/queue/bulk.test.ts"],
+  },
+  {
+    name: "by ids: the end of a run not cut off",
+    file: "queue/isolate.ts",
+    find: "if (end < from + held.slice!.count) await held.split(",
+    replace: "if (end > from + held.slice!.count) await held.split(",
+    breaks: "A purge by ids takes what stands behind a message that was named.",
+    catchers: ["test/queue/bulk.test.ts"],
+  },
 ];
 
 export const QUEUE: readonly Mutation[] = [...OWNERSHIP, ...SWEEPS];

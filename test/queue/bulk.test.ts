@@ -1,7 +1,9 @@
 /**
- * Goal: acting on messages by their ids costs what they and the names in the queue cost, not one times the other.
+ * Goal: acting on messages by their ids acts on them alone, and costs what they and the names in the queue cost, not one
+ * times the other.
  *
- * Method: the calls of the disk are counted, for few and for many neighbours of one batch.
+ * Method: the calls of the disk are counted, for few and for many neighbours of one batch. What a person sees of it is
+ * tried in test/cli/one-message.test.ts.
  */
 import { describe, expect, test } from "vitest";
 
@@ -28,17 +30,28 @@ describe("what a purge by ids costs", () => {
   });
 });
 
+test("an id that is given twice is one message", async () => {
+  const queue = (await openSpool({ dir: "/spool", parts: { fs: disk() } })).queue("jobs");
+  await queue.putMany({}).run(lines(3));
+  const [, second] = await idsOf(queue);
+  expect(await queue.purge({ ids: [second!, second!] })).toBe(1);
+  expect((await idsOf(queue)).map(({ index }) => index)).toEqual([0, 2]);
+});
+
+const disk = (): CrashingFileSystem =>
+  new CrashingFileSystem(new MemoryDisk(new ModelTime(), EXT4));
+
 /** Of a purge of these of 500 messages in one batch: calls by their names. */
 async function callsOf(isWanted: (index: number) => boolean): Promise<Map<string, number>> {
-  const disk = new CrashingFileSystem(new MemoryDisk(new ModelTime(), EXT4));
-  const queue = (await openSpool({ dir: "/spool", parts: { fs: disk } })).queue("jobs");
+  const fs = disk();
+  const queue = (await openSpool({ dir: "/spool", parts: { fs } })).queue("jobs");
   await queue.putMany({}).run(lines(500));
   const wanted: MessageId[] = [];
   for (const id of await idsOf(queue)) if (isWanted(id.index)) wanted.push(id);
   const calls = new Map<string, number>();
-  disk.arm((_call, name) => void calls.set(name, (calls.get(name) ?? 0) + 1));
+  fs.arm((_call, name) => void calls.set(name, (calls.get(name) ?? 0) + 1));
   expect(await queue.purge({ ids: wanted })).toBe(wanted.length);
-  disk.arm(() => {});
+  fs.arm(() => {});
   const left = await idsOf(queue);
   expect(left).toHaveLength(500 - wanted.length);
   expect(left.some(({ index }) => isWanted(index))).toBe(false);
