@@ -67,6 +67,7 @@ export class Consumers {
     this.#dir = ground.fresh("race");
   }
 
+  /** Each of them has emptied a queue alone: of many that race from the start, none does enough to be compiled. */
   static async start(ground: Ground, most: number): Promise<Consumers> {
     const consumers = new Consumers(ground);
     await ground.open(consumers.#dir);
@@ -77,6 +78,9 @@ export class Consumers {
       consumers.#children.push(child);
       await once(child, "message");
     }
+    const count = ground.size(4000, 500);
+    await consumers.prepare(most, count);
+    for (const child of consumers.#children) await consumers.#race([child], count);
     return consumers;
   }
 
@@ -92,9 +96,12 @@ export class Consumers {
   }
 
   /** Has the first `many` of them empty the next queue of `count` messages. */
-  async race(many: number, count: number): Promise<Race> {
+  race(many: number, count: number): Promise<Race> {
+    return this.#race(this.#children.slice(0, many), count);
+  }
+
+  async #race(children: readonly ChildProcess[], count: number): Promise<Race> {
     const queue = this.#queues.pop()!;
-    const children = this.#children.slice(0, many);
     const reports = await Promise.all(
       children.map(async (child) => {
         const answer = once(child, "message");
