@@ -54,6 +54,9 @@ export function timeOfId(id: string): number {
   return ms;
 }
 
+/** How the id of a batch of this time begins: what is put later begins with one that is above it. */
+export const frontOfId = (ms: number): string => encode(ms, 10);
+
 export interface MessageId {
   readonly batch: string;
   readonly index: number;

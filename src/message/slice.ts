@@ -19,7 +19,7 @@
  */
 import { SpoolError } from "../errors.ts";
 import { ATTEMPTS, BATCH_MESSAGES } from "../limits.ts";
-import { ID_PATTERN, timeOfId } from "./id.ts";
+import { frontOfId, ID_PATTERN, timeOfId } from "./id.ts";
 
 export interface Slice {
   /** 9 minus the priority, so that the highest priority sorts first. */
@@ -158,6 +158,16 @@ export function covers(outer: Slice, inner: Slice): boolean {
 export function isScheduled(slice: Slice, nowMs: number): boolean {
   // What was put without a delay is ready at once, whatever any clock says.
   return slice.visibleMs > nowMs && slice.visibleMs !== timeOfId(slice.batch);
+}
+
+/**
+ * Of a slice's name, without taking it apart: true where it is scheduled, if it is a slice's name at all. False says nothing.
+ */
+export function scheduledByName(nowMs: number): (name: string) => boolean {
+  const now = Math.floor(nowMs);
+  const [visible, front] = [String(now).padStart(13, "0"), frontOfId(now)];
+  // What was put before now and is visible after it was put with a delay.
+  return (name) => name.slice(2, 15) > visible && name.slice(16, 26) <= front;
 }
 
 /** When its messages were put, in ms since the epoch. */

@@ -8,7 +8,7 @@
 import type { Awaitable } from "../disk/file-system.ts";
 import { isErrno } from "../errors.ts";
 import { BUCKET_SLACK_MS } from "../limits.ts";
-import { isScheduled, parseSlice } from "../message/slice.ts";
+import { isScheduled, parseSlice, scheduledByName } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import { parseBucket } from "./buckets.ts";
 import type { Buckets } from "./buckets.ts";
@@ -143,11 +143,19 @@ export class Scanner {
       throw error;
     }
     const due: Candidate[] = [];
-    for (const name of names) {
+    const isSurelyScheduled = scheduledByName(nowMs);
+    let isNextKnown = false;
+    // All of one rank, so in the order in which they are due: hundreds that are not due yet need not be taken apart.
+    for (const name of names.toSorted()) {
+      if (isNextKnown && isSurelyScheduled(name)) continue;
       const slice = parseSlice(name);
       if (slice === undefined) continue;
-      if (isScheduled(slice, nowMs)) this.#nextDueMs = Math.min(this.#nextDueMs, slice.visibleMs);
-      else due.push({ name, bucket, slice });
+      if (isScheduled(slice, nowMs)) {
+        this.#nextDueMs = Math.min(this.#nextDueMs, slice.visibleMs);
+        isNextKnown = true;
+      } else {
+        due.push({ name, bucket, slice });
+      }
     }
     if (names.length === 0) await this.#removeOld(bucket, nowMs);
     return due;

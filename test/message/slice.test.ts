@@ -6,8 +6,10 @@ import {
   formatSlice,
   isExpired,
   isScheduled,
+  LAST_MS,
   parseSlice,
   partOf,
+  scheduledByName,
   withAttempt,
 } from "../../src/message/slice.ts";
 import type { Slice } from "../../src/message/slice.ts";
@@ -182,6 +184,22 @@ describe("the time of a slice", () => {
         const now = { ...slice, visibleMs: timeOfId(slice.batch) };
         expect(isScheduled(now, nowMs)).toBe(false);
       }),
+    );
+  });
+
+  test("is told by a name's front alone where it is sure", () => {
+    const nearMs = fc.double({ min: -3, max: 3, noNaN: true });
+    fc.assert(
+      fc.property(anySlice, fc.nat(3), nearMs, fc.boolean(), (slice, delayMs, awayMs, isDue) => {
+        const putMs = timeOfId(slice.batch);
+        const one = { ...slice, visibleMs: Math.min(LAST_MS, putMs + delayMs) };
+        const nowMs = Math.max(0, (isDue ? one.visibleMs : putMs) + awayMs);
+        const isSure = scheduledByName(nowMs)(formatSlice(one));
+        expect(isSure && !isScheduled(one, nowMs)).toBe(false);
+        // Nothing else is unsure than what was put after now.
+        if (putMs <= Math.floor(nowMs)) expect(isSure).toBe(isScheduled(one, nowMs));
+      }),
+      { numRuns: 2000 },
     );
   });
 

@@ -22,6 +22,17 @@ function ready(jobs: Jobs): string[] {
     .map((path) => `${ROOT}/ready/${path}`);
 }
 
+/** What a process that begins now gets, and acks. */
+async function bodiesOf(jobs: Jobs): Promise<string[]> {
+  const queue = await jobs.process();
+  const bodies: string[] = [];
+  for await (const message of queue.messages({ untilEmpty: true })) {
+    bodies.push(await textOf(message));
+    await message.ack();
+  }
+  return bodies;
+}
+
 /** Changes one byte of a file: the name keeps, the content does not. */
 function damage(jobs: Jobs, path: string, at: number): void {
   const fd = jobs.disk.open(path, "read");
@@ -45,6 +56,19 @@ describe("claim", () => {
       jobs.time.advance(1);
     }
     expect(await jobs.drain()).toEqual(["a", "b1", "b2", "c"]);
+  });
+
+  test("takes what was put without a delay although the clock was set back, also behind what is not due", async () => {
+    const jobs = await Jobs.open();
+    await jobs.queue.put("due in 10 s", { delayMs: 10_000 });
+    await jobs.queue.put("due in 11 s", { delayMs: 11_000 });
+    jobs.time.advance(20_000);
+    const later = await jobs.process();
+    await later.put("at once");
+    jobs.time.advance(-20_000);
+    expect(await bodiesOf(jobs)).toEqual(["at once"]);
+    jobs.time.advance(10_000);
+    expect(await bodiesOf(jobs)).toEqual(["due in 10 s"]);
   });
 
   test("goes on with a batch that it has split, before what came after it", async () => {
