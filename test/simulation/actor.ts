@@ -167,9 +167,14 @@ export class Actor {
     return hold;
   }
 
-  /** A consumer ends. What the dead come to after their last call counts for nothing. */
+  /** A consumer begins to end. What the dead come to after their last call counts for nothing. */
   ended(hold: Hold): void {
     if (!this.machine.isDead(this.name)) hold.endedMs = this.nowMs;
+  }
+
+  /** It has ended: what it had in hand was given back. */
+  closed(hold: Hold): void {
+    if (!this.machine.isDead(this.name)) hold.isClosed = true;
   }
 
   /** A consumer has this message now. */

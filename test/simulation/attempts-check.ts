@@ -51,7 +51,8 @@ function accidents(history: History, { place, at, atMs }: Delivery): number {
   const isAccident = (hold: Hold): boolean => {
     // Its times may be the same to the millisecond as those of who gets the message next.
     const hasDied = (history.lives.get(hold.process)?.end ?? Number.POSITIVE_INFINITY) <= at;
-    if (hold.since < at && isNear(hold) && hold.endedMs === undefined && hasDied) return true;
+    // Also who dies while it gives back what it had.
+    if (hold.since < at && isNear(hold) && hold.isClosed !== true && hasDied) return true;
     const endMs = Math.min(hold.endedMs ?? Number.POSITIVE_INFINITY, atMs);
     // It was held up to then, and so at each moment before.
     const moment = { at, atMs: endMs - 1 };

@@ -68,6 +68,8 @@ export interface Hold {
   isMany?: boolean;
   /** When its consumer began to close. */
   endedMs?: number;
+  /** Its consumer has closed: nothing is in it any more, or it was left to others. */
+  isClosed?: boolean;
 }
 
 /** A consumer was told that its lease is lost, where it asked for more. */

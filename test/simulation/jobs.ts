@@ -136,6 +136,7 @@ async function takeBy(actor: Actor, queue: Queue, hold: Hold): Promise<void> {
   await slot.close();
   for (const { message, handing } of handedOut) await handOut(message, handing);
   await (style === "handed out" ? consumer.leave() : consumer.close());
+  actor.closed(hold);
 }
 
 export function anyPlace(actor: Actor): string {
@@ -181,6 +182,7 @@ export async function work(actor: Actor): Promise<void> {
   await quietly(actor, name, async () => {
     await actor.spool.queue(name).work(handler, options);
     actor.ended(hold);
+    actor.closed(hold);
   });
 }
 
@@ -215,6 +217,7 @@ async function move(actor: Actor): Promise<void> {
   await quietly(actor, from, async () => {
     await actor.spool.queue(from).moveTo(actor.spool.queue(to), { max });
     actor.ended(hold);
+    actor.closed(hold);
   });
 }
 

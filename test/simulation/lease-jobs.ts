@@ -31,6 +31,7 @@ async function holdLong(actor: Actor): Promise<void> {
       }
       actor.ended(hold);
       await (style === "handed out" ? consumer.leave() : consumer.close());
+      actor.closed(hold);
     });
   });
 }

@@ -42,6 +42,23 @@ test("of many in hand only the first that was not acked counts", () => {
   story.check();
 });
 
+test("who dies while he gives back what he had counts, and not who has given it back", () => {
+  const dies = (isClosed: boolean): void => {
+    const story = new Story();
+    for (const body of ["a", "b"]) story.send(QUEUE, body);
+    const hold = story.holdBy("p1");
+    // B was claimed with it, and is the front once that is settled.
+    story.settle(story.handTo(hold, "a"), "ack");
+    hold.endedMs = story.nowMs;
+    hold.isClosed = isClosed;
+    story.end("p1");
+    story.settle(story.handTo(story.holdBy("p2"), "b", { attempt: 2 }), "ack");
+    story.check();
+  };
+  dies(false);
+  expect(() => dies(true)).toThrow(/attempt 2 .*1 at the most/);
+});
+
 test("a jump, a power cut or a lost reply explains it", () => {
   const explained = (explain: (story: Story) => void): void => {
     const story = new Story();

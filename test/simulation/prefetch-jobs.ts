@@ -86,6 +86,7 @@ async function loop(actor: Actor): Promise<void> {
     }
     clearTimeout(timer);
     await hands.settled();
+    actor.closed(hold);
   });
 }
 
@@ -119,6 +120,7 @@ async function slotOfMany(actor: Actor): Promise<void> {
       await slot.close();
       if (!isLeft) await hands.giveBackAll();
       await consumer.close();
+      actor.closed(hold);
     });
   });
 }

@@ -81,6 +81,7 @@ async function rejectSome(actor: Actor): Promise<void> {
     actor.ended(hold);
     await slot.close();
     await consumer.close();
+    actor.closed(hold);
   });
 }
 
