@@ -24,7 +24,7 @@ const PAYLOAD_BYTES = 64 * 1024;
 type MessagesAsk = Extract<Ask, { kind: "messages" }>;
 type MessageAsk = Extract<Ask, { kind: "message" }>;
 
-/** What was read of files that have not moved since the last look: their rows, by the file's path. */
+/** What was read of files that have not moved since the last look: their first rows, by the file's path. */
 export type RowCache = Map<string, readonly MessageRow[]>;
 
 export async function messageRows(
@@ -40,9 +40,15 @@ export async function messageRows(
       isCut = true;
       break;
     }
-    const own = cache.get(found.path) ?? (await rowsOf(queue, found));
+    // One more than is shown says that there are more.
+    const wanted = Math.min(found.slice.count, ask.max - rows.length + 1);
+    const known = cache.get(found.path) ?? [];
+    const own = known.length >= wanted ? known : await rowsOf(queue, found, wanted);
     seen.push([found.path, own]);
-    rows.push(...own.filter(({ reason }) => ask.reason === undefined || reason === ask.reason));
+    for (const row of own) {
+      if (rows.length > ask.max) break;
+      if (ask.reason === undefined || row.reason === ask.reason) rows.push(row);
+    }
   }
   cache.clear();
   for (const [path, own] of seen) cache.set(path, own);
@@ -62,7 +68,8 @@ function commonOf({ slice, lease }: Found) {
   };
 }
 
-async function rowsOf(queue: Queue, found: Found): Promise<MessageRow[]> {
+/** Of the first `wanted` messages of a slice: it may have a million. */
+async function rowsOf(queue: Queue, found: Found, wanted: number): Promise<MessageRow[]> {
   const { slice, name } = found;
   const death = found.state === "dead" ? await queue.reasonOf(name) : undefined;
   const common = { ...commonOf(found), ...(death && { reason: death.reason }) };
@@ -76,6 +83,7 @@ async function rowsOf(queue: Queue, found: Found): Promise<MessageRow[]> {
   for await (const seen of look(queue.room, found, (line) => (why = `(damaged: ${line})`))) {
     const preview = textOf(await firstBytes(seen, PREVIEW_BYTES));
     rows.push({ ...common, id: seen.id, attempts: seen.attempts, bytes: seen.bytes, preview });
+    if (rows.length >= wanted) break;
   }
   return rows.length > 0 ? rows : whole(why);
 }
