@@ -35,7 +35,7 @@ export async function runSamplerProcess(): Promise<void> {
   let sampler: Sampler | undefined;
   let details: Details | undefined;
   let ask: Ask | undefined;
-  let wake = (): void => {};
+  const rest = new Rest();
   const end = (): never => {
     sampler?.save();
     process.exit();
@@ -48,11 +48,11 @@ export async function runSamplerProcess(): Promise<void> {
       if (message.kind === "task") resolve(message.task);
       else if (message.kind === "ask") {
         ask = message.ask;
-        wake();
+        rest.end();
       } else if (sampler !== undefined) {
         if (message.kind === "wanted") sampler.wanted = message.names;
         else sampler.intervalMs = message.ms;
-        if (message.kind === "interval") wake();
+        if (message.kind === "interval") rest.end();
       }
     });
   });
@@ -90,14 +90,31 @@ export async function runSamplerProcess(): Promise<void> {
       const isOver = !isKnown && OVER.has(code);
       tell({ kind: "failed", failure: { code, message, hint }, isOver });
     }
-    const restMs = Math.max(REST_MS, roundMs + everyMs() - monotonicMs());
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, restMs);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    await rest.take(Math.max(REST_MS, roundMs + everyMs() - monotonicMs()));
+  }
+}
+
+/** Ends early where something comes; what came before it began, during a round, ends it at once. */
+class Rest {
+  #hasCome = false;
+  #wake = (): void => {};
+
+  end(): void {
+    this.#hasCome = true;
+    this.#wake();
+  }
+
+  async take(ms: number): Promise<void> {
+    if (!this.#hasCome) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.#hasCome = false;
   }
 }
 
