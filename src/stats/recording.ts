@@ -80,6 +80,7 @@ export class Replay implements Source {
   readonly told = new Told();
   readonly silentMs = 0;
   readonly #lines: readonly string[];
+  readonly #names: ReadonlySet<string>;
   readonly #onNews: () => void;
   readonly #timer: NodeJS.Timeout;
   readonly #firstMs: number;
@@ -90,8 +91,17 @@ export class Replay implements Source {
   #sinceMs = monotonicMs();
   #isPaused = false;
 
-  constructor(lines: readonly string[], onNews: () => void) {
+  /**
+   * @param names  these alone, a topic with its subscriptions; empty: all.
+   * @throws NO_QUEUE  one of them is nowhere in it.
+   */
+  constructor(lines: readonly string[], onNews: () => void, names: readonly string[] = []) {
+    for (const name of names) {
+      if (lines.some((line) => line.includes(`"name":"${name}"`))) continue;
+      throw new SpoolError("NO_QUEUE", `the recording has no ${name}`);
+    }
     this.#lines = lines;
+    this.#names = new Set(names);
     this.#onNews = onNews;
     this.#firstMs = this.#lineAt(0)?.at ?? Date.now();
     this.#lastMs = this.#lineAt(lines.length - 1)?.at ?? this.#firstMs;
@@ -141,11 +151,19 @@ export class Replay implements Source {
       line && line.at <= untilMs;
       line = this.#lineAt(this.#next)
     ) {
-      this.told.take(line.told);
+      this.told.take(this.#chosen(line.told));
       this.#next++;
       isNews = true;
     }
     if (isNews) this.#onNews();
+  }
+
+  #chosen(told: FromSampler): FromSampler {
+    if (this.#names.size === 0 || told.kind !== "samples") return told;
+    const samples = told.samples.filter(
+      ({ name }) => this.#names.has(name) || this.#names.has(name.split("/", 1)[0]!),
+    );
+    return { ...told, samples };
   }
 
   /** A line that is damaged is passed over. */

@@ -7,6 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 
 import { describe, expect } from "vitest";
 
+import { Replay } from "../../src/stats/recording.ts";
 import { expectFailure, until } from "../helpers/cli.ts";
 import { sampleOf } from "../helpers/samples.ts";
 import { hasTmux, NO_TMUX, test as base } from "../helpers/terminal.ts";
@@ -92,6 +93,13 @@ describe("a recording", () => {
     expect(readFileSync(file, "utf8")).toBe("mine\n");
     expectFailure(await cli.run(["top", "--replay", file]), 64, /--replay needs a terminal/);
     expectFailure(await cli.run(["top", "--replay", file, "--json"]), 64, /for the screen alone/);
+    for (const how of ["--once", "--json"]) {
+      const refused = await cli.run(["top", how, "--record", `${cli.dir}/other`]);
+      expectFailure(refused, 64, /--record is not for --once/);
+    }
+    const paced = await cli.run(["top", "--replay", file, "--interval", "5s"]);
+    expectFailure(paced, 64, /--interval: a recording/);
+    expect(existsSync(`${cli.dir}/other`)).toBe(false);
     const none = await cli.run(["top", "--record", `${cli.dir}/no/such`]);
     expectFailure(none, 64, /--record: ENOENT/);
   });
@@ -104,5 +112,23 @@ describe("a recording", () => {
     await screen.shows(/night.top is no recording of spool top/);
     await screen.shows(/exit 64/);
     expect(existsSync(cli.spool)).toBe(false);
+  });
+
+  test("is shown of those that are named, a topic with its subscriptions", () => {
+    const names = ["exp", "jobs", "logs", "logs/all", "logs2"];
+    const samples = names.map((name) => {
+      const kind = name.includes("/") ? "subscription" : name === "logs" ? "topic" : "queue";
+      return sampleOf({ name, kind });
+    });
+    const lines = [JSON.stringify({ at: 1, told: { kind: "samples", samples } })];
+    const shown = (wanted: readonly string[]): string[] => {
+      const replay = new Replay(lines, () => {}, wanted);
+      replay.seek(0);
+      replay.end();
+      return [...replay.told.samples.values()].map(({ name }) => name);
+    };
+    expect(shown([])).toEqual(names);
+    expect(shown(["exp", "logs"])).toEqual(["exp", "logs", "logs/all"]);
+    expect(() => new Replay(lines, () => {}, ["expo"])).toThrow(/the recording has no expo/);
   });
 });

@@ -72,11 +72,9 @@ function parseInterval(text: string): number {
 
 async function top(context: Context, words: readonly string[], options: Options): Promise<void> {
   const names = words.map(parseQueueOrTopic);
-  const output = context.outputOf(options);
-  if (options.replay !== undefined && (options.once || output !== "human" || options.record)) {
-    throw new SpoolError("USAGE", "--replay is for the screen alone");
-  }
-  if (options.once || output !== "human") return printOnce(context, names, options);
+  const isText = options.once === true || context.outputOf(options) !== "human";
+  refuse(options, isText);
+  if (isText) return printOnce(context, names, options);
   const isScreen =
     context.env["TERM"] !== "dumb" &&
     (await context.isTerminal(STDIN)) &&
@@ -97,7 +95,7 @@ async function top(context: Context, words: readonly string[], options: Options)
   };
   if (options.replay !== undefined) {
     const { dir, lines } = openRecording(options.replay);
-    const open = (onNews: () => void): Source => new Replay(lines, onNews);
+    const open = (onNews: () => void): Source => new Replay(lines, onNews, names);
     return ended(await showTop({ ...look, open, dir, isReadonly: true }));
   }
   const dir = context.dirOf(options);
@@ -110,6 +108,19 @@ async function top(context: Context, words: readonly string[], options: Options)
     ended(await showTop({ ...look, open, dir, isReadonly, complaint }));
   } finally {
     recorder?.end();
+  }
+}
+
+/** What would be ignored is not taken. */
+function refuse({ replay, record: file, interval }: Options, isText: boolean): void {
+  if (replay !== undefined && (isText || file !== undefined)) {
+    throw new SpoolError("USAGE", "--replay is for the screen alone");
+  }
+  if (replay !== undefined && interval !== undefined) {
+    throw new SpoolError("USAGE", "--interval: a recording has its own pace");
+  }
+  if (file !== undefined && isText) {
+    throw new SpoolError("USAGE", "--record is not for --once and --json, which look twice");
   }
 }
 
