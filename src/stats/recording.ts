@@ -8,6 +8,8 @@
 import { monotonicMs } from "../clock.ts";
 import { readRecord, RecordFile } from "../disk/record-file.ts";
 import { isErrno, SpoolError } from "../errors.ts";
+import { parseLine } from "./recorded-line.ts";
+import type { Line } from "./recorded-line.ts";
 import type { FromSampler } from "./sampler-messages.ts";
 import { Told } from "./told.ts";
 import type { Source } from "./told.ts";
@@ -16,11 +18,6 @@ const VERSION = 1;
 
 /** How often a recording goes on, in ms. */
 const STEP_MS = 200;
-
-interface Line {
-  readonly at: number;
-  readonly told: FromSampler;
-}
 
 export class Recorder {
   readonly #file: RecordFile;
@@ -103,8 +100,8 @@ export class Replay implements Source {
     this.#lines = lines;
     this.#names = new Set(names);
     this.#onNews = onNews;
-    this.#firstMs = this.#lineAt(0)?.at ?? Date.now();
-    this.#lastMs = this.#lineAt(lines.length - 1)?.at ?? this.#firstMs;
+    this.#firstMs = this.#edgeMs(0, 1) ?? Date.now();
+    this.#lastMs = this.#edgeMs(lines.length - 1, -1) ?? this.#firstMs;
     this.#atMs = this.#firstMs;
     this.#timer = setInterval(() => this.#goOn(), STEP_MS);
     setImmediate(() => this.#goOn());
@@ -142,17 +139,15 @@ export class Replay implements Source {
   askAgain(): void {}
   setInterval(): void {}
 
-  /** What was told until now. */
+  /** What was told until now. A line that is damaged is passed over. */
   #goOn(): void {
     const untilMs = this.nowMs;
     let isNews = false;
-    for (
-      let line = this.#lineAt(this.#next);
-      line && line.at <= untilMs;
-      line = this.#lineAt(this.#next)
-    ) {
+    for (; this.#next < this.#lines.length; this.#next++) {
+      const line = this.#lineAt(this.#next);
+      if (line === undefined) continue;
+      if (line.at > untilMs) break;
       this.told.take(this.#chosen(line.told));
-      this.#next++;
       isNews = true;
     }
     if (isNews) this.#onNews();
@@ -166,14 +161,16 @@ export class Replay implements Source {
     return { ...told, samples };
   }
 
-  /** A line that is damaged is passed over. */
   #lineAt(index: number): Line | undefined {
-    const text = this.#lines[index];
-    if (text === undefined) return undefined;
-    try {
-      return JSON.parse(text) as Line;
-    } catch {
-      return { at: 0, told: { kind: "beat" } };
+    return parseLine(this.#lines[index] ?? "");
+  }
+
+  /** When it begins or ends: at the first line, from there on, that is not damaged. */
+  #edgeMs(from: number, by: 1 | -1): number | undefined {
+    for (let index = from; index >= 0 && index < this.#lines.length; index += by) {
+      const line = this.#lineAt(index);
+      if (line !== undefined) return line.at;
     }
+    return undefined;
   }
 }

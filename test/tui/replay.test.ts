@@ -131,4 +131,40 @@ describe("a recording", () => {
     expect(shown(["exp", "logs"])).toEqual(["exp", "logs", "logs/all"]);
     expect(() => new Replay(lines, () => {}, ["expo"])).toThrow(/the recording has no expo/);
   });
+
+  test("is played on past lines that are damaged, wherever they are", () => {
+    const good = { at: 1000, told: { kind: "samples", samples: [sampleOf({ name: "good" })] } };
+    const late = { at: 2000, told: { kind: "samples", samples: [sampleOf({ name: "late" })] } };
+    const bad: unknown[] = [
+      null,
+      7,
+      [],
+      { at: 1500 },
+      { told: good.told },
+      { at: "1500", told: good.told },
+      { at: 1e300, told: good.told },
+      { at: 1500, told: null },
+      { at: 1500, told: { kind: "other" } },
+      { at: 1500, told: { kind: "samples" } },
+      { at: 1500, told: { kind: "samples", samples: [null] } },
+      { at: 1500, told: { kind: "samples", samples: [{ name: "half" }] } },
+      {
+        at: 1500,
+        told: { kind: "samples", samples: [{ ...sampleOf({ name: "odd" }), ready: "7" }] },
+      },
+      { at: 1500, told: { kind: "samples", samples: [sampleOf({ name: "\u001B[2J" })] } },
+      { at: 1500, told: { kind: "gone", keys: 5 } },
+      { at: 1500, told: { kind: "round", head: { atMs: 1500 } } },
+      { at: 1500, told: { kind: "failed", isOver: true } },
+    ];
+    const damaged = ["", "{", ...bad.map((line) => JSON.stringify(line))];
+    const [first, last] = [good, late].map((line) => JSON.stringify(line)) as [string, string];
+    const replay = new Replay([...damaged, first, ...damaged, last, ...damaged], () => {});
+    expect(Math.floor(replay.nowMs / 500)).toBe(2);
+    replay.seek(60_000);
+    replay.end();
+    expect(replay.nowMs).toBe(2000);
+    expect([...replay.told.samples.keys()]).toEqual(["good", "late"]);
+    expect(replay.told).toMatchObject({ head: undefined, isOver: false });
+  });
 });
