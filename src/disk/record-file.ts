@@ -20,6 +20,16 @@ export class RecordFile {
   close(): void {
     fs.closeSync(this.#fd);
   }
+
+  /** There is nothing worth keeping in it. */
+  remove(): void {
+    this.close();
+    try {
+      fs.unlinkSync(this.path);
+    } catch {
+      // Then there is an empty recording.
+    }
+  }
 }
 
 /** Its lines; one that was cut off by the end of whoever wrote it is left out. @throws what the system says. */

@@ -21,14 +21,18 @@ const STEP_MS = 200;
 
 export class Recorder {
   readonly #file: RecordFile;
+  #isEmpty = true;
   #failure: string | undefined;
 
   /** @throws BAD_VALUE  where there is such a file, or it cannot be made. */
   constructor(path: string, dir: string) {
+    let file: RecordFile | undefined;
     try {
-      this.#file = new RecordFile(path);
-      this.#file.append(JSON.stringify({ recording: VERSION, at: Date.now(), dir }));
+      file = new RecordFile(path);
+      file.append(JSON.stringify({ recording: VERSION, at: Date.now(), dir }));
+      this.#file = file;
     } catch (error) {
+      file?.remove();
       if (isErrno(error, "EEXIST")) {
         throw new SpoolError("BAD_VALUE", `--record: ${path} is there already`, "Name a new file.");
       }
@@ -43,6 +47,9 @@ export class Recorder {
 
   take(told: FromSampler): void {
     if (this.#failure !== undefined || told.kind === "beat" || told.kind === "answered") return;
+    // That there is no such spool is no incident, but a mistake: the next try takes the same name.
+    if (told.kind === "failed" && told.isOver) return;
+    this.#isEmpty = false;
     try {
       this.#file.append(JSON.stringify({ at: Date.now(), told }));
     } catch (error) {
@@ -50,8 +57,10 @@ export class Recorder {
     }
   }
 
+  /** Leaves no file in which there is nothing. */
   end(): void {
-    this.#file.close();
+    if (this.#isEmpty) this.#file.remove();
+    else this.#file.close();
   }
 }
 

@@ -100,6 +100,13 @@ describe("a recording", () => {
     const paced = await cli.run(["top", "--replay", file, "--interval", "5s"]);
     expectFailure(paced, 64, /--interval: a recording/);
     expect(existsSync(`${cli.dir}/other`)).toBe(false);
+    const elsewhere = { env: { SPOOL_DIR: "/none" } };
+    for (const words of [["none"], []]) {
+      const failed = await cli.run(["top", ...words, "--record", `${cli.dir}/other`], elsewhere);
+      expectFailure(failed, 66, /no spool/);
+      // The next try is not refused for this one.
+      expect(existsSync(`${cli.dir}/other`)).toBe(false);
+    }
     const none = await cli.run(["top", "--record", `${cli.dir}/no/such`]);
     expectFailure(none, 64, /--record: ENOENT/);
   });
