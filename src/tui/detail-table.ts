@@ -18,6 +18,8 @@ export interface DetailColumn {
   /** How wide it is; 0: what is left. */
   readonly width: number;
   readonly isLeft?: boolean;
+  /** The highest of these is left out first where the screen is narrow. */
+  readonly spare?: number;
 }
 
 export interface DetailRow {
@@ -58,9 +60,27 @@ function messageColumns({ state }: Inside, look: Look): Cell<MessageRow>[] {
       cell: ({ enqueuedMs }) => age(enqueuedMs, look),
       order: ({ enqueuedMs }) => -enqueuedMs,
     },
-    { title: "TRIES", width: 5, cell: (row) => String(row.attempts), order: (row) => row.attempts },
-    { title: "PRIO", width: 4, cell: (row) => String(row.priority), order: (row) => row.priority },
-    { title: "BYTES", width: 6, cell: (row) => formatSize(row.bytes), order: (row) => row.bytes },
+    {
+      title: "TRIES",
+      width: 5,
+      spare: 1,
+      cell: (row) => String(row.attempts),
+      order: (row) => row.attempts,
+    },
+    {
+      title: "PRIO",
+      width: 4,
+      spare: 3,
+      cell: (row) => String(row.priority),
+      order: (row) => row.priority,
+    },
+    {
+      title: "BYTES",
+      width: 6,
+      spare: 2,
+      cell: (row) => formatSize(row.bytes),
+      order: (row) => row.bytes,
+    },
   ];
   if (state === "scheduled") {
     const dueIn = ({ visibleMs }: MessageRow): number => visibleMs - look.nowMs;

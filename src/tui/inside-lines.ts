@@ -4,15 +4,19 @@ import type { Sample } from "../stats/sample.ts";
 import type { Answered } from "../stats/detail.ts";
 import { rowText, tableOf } from "./detail-table.ts";
 import type { DetailTable } from "./detail-table.ts";
-import { cut, fit, formatAge, formatCount, formatNet, formatRate } from "./format.ts";
+import { cut, fit, formatAge, formatCount, formatNet, formatRate, widthOf } from "./format.ts";
 import { GRAPH_MARGIN, graphLines } from "./graph-lines.ts";
 import { diskLine, joinParts } from "./head.ts";
 import type { HeadLook } from "./head.ts";
 import { MESSAGE_STATES, VIEWS, viewStateOf } from "./inside.ts";
 import type { Inside } from "./inside.ts";
 import { messageLines } from "./message-lines.ts";
+import { narrowed } from "./narrow.ts";
 import { glyphOf, inverse, painted, roleOf } from "./theme.ts";
 import type { Paint, Part } from "./theme.ts";
+
+/** Of a reason so much is to be seen beside the views, in columns. */
+const REASON = 20;
 
 export interface InsideFrame extends HeadLook {
   readonly inside: Inside;
@@ -51,8 +55,10 @@ export function contentOf(frame: InsideFrame): Content {
       };
     case "graphs":
       return { table: undefined, text: graphLines(detail.graphs, columns, page + 1, isAscii) };
-    default:
-      return { table: tableOf(answered, inside, { nowMs, isWide, isAscii }), text: undefined };
+    default: {
+      const table = tableOf(answered, inside, { nowMs, isWide, isAscii });
+      return { table: table && narrowed(table, columns - 2), text: undefined };
+    }
   }
 }
 
@@ -141,13 +147,40 @@ function figuresOf(frame: InsideFrame): Part[] {
 const bracketed = (text: string, isHere: boolean): Part =>
   isHere ? { text: `[${text}]`, role: "title" } : { text: ` ${text} `, role: "quiet" };
 
-function tabsOf({ inside }: InsideFrame): Part[] {
-  const parts = VIEWS.map((view, index) => bracketed(`${index + 1} ${view}`, view === inside.view));
-  if (inside.message !== undefined) return [...parts, { text: `as ${inside.format}: Tab` }];
-  if (inside.view !== "messages") return parts;
-  const states = MESSAGE_STATES.map((state) => bracketed(saidOf(state), state === inside.state));
-  const reason: Part[] = inside.reason === undefined ? [] : [{ text: `of "${inside.reason}"` }];
-  return [...parts, { text: "|", role: "quiet" }, ...states, ...reason];
+/** The views, and what is chosen in this one, which is always seen: where it is narrow it is said with fewer words. */
+function tabsOf(frame: InsideFrame): Part[] {
+  const { inside, columns, isAscii } = frame;
+  const views = VIEWS.map((view, index) => bracketed(`${index + 1} ${view}`, view === inside.view));
+  const here = views[VIEWS.indexOf(inside.view)]!;
+  const numbers = views.map((part, index) =>
+    part === here ? part : bracketed(String(index + 1), false),
+  );
+  const { all, chosen } = choicesOf(inside);
+  const reason = inside.reason === undefined ? "" : `of "${inside.reason}"`;
+  const lengthOf = (parts: readonly Part[]): number =>
+    parts.reduce((sum, { text }) => sum + widthOf(text) + 2, reason === "" ? -2 : 0);
+  const room = columns - Math.min(widthOf(reason), REASON);
+  const shortest = [here, ...chosen];
+  const ways = [
+    [...views, ...all],
+    [...numbers, ...all],
+    [...numbers, ...chosen],
+  ];
+  const parts = ways.find((way) => lengthOf(way) <= room) ?? shortest;
+  if (reason === "") return parts;
+  return [...parts, { text: cut(reason, columns - lengthOf(parts), isAscii) }];
+}
+
+/** What `Tab` goes through in a view; and of that what is shown now. */
+function choicesOf({ view, state, message, format }: Inside): { all: Part[]; chosen: Part[] } {
+  if (message !== undefined) {
+    const as = [{ text: `as ${format}: Tab` }];
+    return { all: as, chosen: as };
+  }
+  if (view !== "messages") return { all: [], chosen: [] };
+  const bar: Part = { text: "|", role: "quiet" };
+  const all = MESSAGE_STATES.map((one) => bracketed(saidOf(one), one === state));
+  return { all: [bar, ...all], chosen: [bar, bracketed(saidOf(state), true)] };
 }
 
 /** On the last line: where the cursor is, and what can be done. */

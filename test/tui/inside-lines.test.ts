@@ -13,7 +13,7 @@ import { describe, expect, test } from "vitest";
 import type { Answered, Ask, Detail, MessageDetail, MessageRow } from "../../src/stats/detail.ts";
 import { totalsOf } from "../../src/stats/topic-summary.ts";
 import { BINDINGS } from "../../src/tui/bindings.ts";
-import { askOf, enter, settleInside, VIEWS } from "../../src/tui/inside.ts";
+import { askOf, enter, MESSAGE_STATES, settleInside, VIEWS } from "../../src/tui/inside.ts";
 import type { Inside } from "../../src/tui/inside.ts";
 import { contentOf, insideLines } from "../../src/tui/inside-lines.ts";
 import { commandLine, planOf } from "../../src/tui/plans.ts";
@@ -179,6 +179,47 @@ describe("a queue on the screen", () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe("a narrow screen", () => {
+  const found = (state: Inside["state"]): Detail => {
+    const common = { id: "01m8jztkjg0008faw5pgd1hbg7.12", enqueuedMs: 1, visibleMs: 1e12 };
+    const held = state === "inflight" ? { holder: "28728@worker-7", heldSinceMs: 1 } : {};
+    const reason = "exit 65: the customer is not known";
+    const death = state === "dead" ? { reason } : {};
+    const one = { attempts: 1, priority: 4, bytes: 36, preview: "the payload", ...common };
+    return { kind: "messages", rows: [{ ...one, ...held, ...death }], isCut: false };
+  };
+  const shown = (state: Inside["state"], columns: number, reason?: string): string[] => {
+    const inside = { ...enter("jobs", "messages", {}, state), reason };
+    const frame = frameOf(inside, found(state), columns, 10, false);
+    return insideLines(frame, contentOf(frame), painter("mono")).map((line) =>
+      stripVTControlCharacters(line),
+    );
+  };
+  const said = { ready: "ready", scheduled: "scheduled", inflight: "in flight", dead: "dead" };
+
+  test.each([40, 60, 80, 120])("of %i columns says which state is shown", (columns) => {
+    for (const state of MESSAGE_STATES) {
+      expect(shown(state, columns)[2]).toContain(`[${said[state]}]`);
+    }
+    for (const [index, view] of VIEWS.entries()) {
+      const inside = enter("jobs", view, {}, "ready");
+      const frame = frameOf(inside, found("ready"), columns, 10, false);
+      const lines = insideLines(frame, contentOf(frame), painter("mono"));
+      expect(lines[2]).toContain(`[${index + 1} ${view}]`);
+    }
+    const ofReason = shown("dead", columns, "no such customer, nor will there ever be one")[2];
+    expect(ofReason).toMatch(/\[dead\] +of "no such/);
+  });
+
+  test("of 80 columns shows how payloads begin, and says all of it where there is room", () => {
+    for (const state of MESSAGE_STATES) expect(shown(state, 80).join("\n")).toMatch(/the pay/);
+    expect(shown("dead", 80)[3]).not.toMatch(/PRIO/);
+    expect(shown("dead", 120)[3]).toMatch(/^ {2}ID +AGE TRIES PRIO  BYTES REASON +PAYLOAD$/);
+    expect(shown("ready", 80)[2]).toMatch(/ready.* scheduled .* in flight .* dead /);
+    expect(shown("ready", 120)[2]).toMatch(/ 5 graphs .*\[ready\]/);
   });
 });
 
