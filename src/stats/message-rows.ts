@@ -13,6 +13,9 @@ import { holderOf } from "./worker-rows.ts";
 /** A file that is larger is not read for its previews: each look reads all of it for its checksum. */
 const READ_BYTES = 16 * 1024 * 1024;
 
+/** Read of files at one look; the next one has what this one read, and goes on. */
+const LOOK_BYTES = 64 * 1024 * 1024;
+
 const PREVIEW_BYTES = 160;
 
 /** Files that are looked into for one page: few of many dead letters may have the reason that is asked for. */
@@ -35,6 +38,7 @@ export async function messageRows(
   const rows: MessageRow[] = [];
   const seen: [string, readonly MessageRow[]][] = [];
   let isCut = false;
+  let leftBytes = LOOK_BYTES;
   for await (const found of queue.browse(ask.state)) {
     if (rows.length >= ask.max || seen.length >= FILES) {
       isCut = true;
@@ -43,7 +47,13 @@ export async function messageRows(
     // One more than is shown says that there are more.
     const wanted = Math.min(found.slice.count, ask.max - rows.length + 1);
     const known = cache.get(found.path) ?? [];
-    const own = known.length >= wanted ? known : await rowsOf(queue, found, wanted);
+    const isKnown = known.length >= wanted;
+    if (!isKnown && found.slice.bytes <= READ_BYTES) leftBytes -= found.slice.bytes;
+    if (leftBytes < 0) {
+      isCut = true;
+      break;
+    }
+    const own = isKnown ? known : await rowsOf(queue, found, wanted);
     seen.push([found.path, own]);
     for (const row of own) {
       if (rows.length > ask.max) break;

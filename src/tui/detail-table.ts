@@ -33,6 +33,8 @@ export interface DetailRow {
 export interface DetailTable {
   readonly columns: readonly DetailColumn[];
   readonly rows: readonly DetailRow[];
+  /** How many were found, with those that the filter leaves out. */
+  readonly found: number;
   /** There are more of them on the disk. */
   readonly isCut: boolean;
 }
@@ -256,7 +258,7 @@ function made<T extends DetailRow["of"]>(
     });
   }
   if (isReversed) shown.reverse();
-  return { columns, rows: shown, isCut };
+  return { columns, rows: shown, found: found.length, isCut };
 }
 
 /** A row's cells, or the titles, on one line of this width; columns that do not fit are left out from the end. */

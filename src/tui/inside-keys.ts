@@ -2,7 +2,7 @@
 import type { Act } from "./bindings.ts";
 import type { MessageRow } from "../stats/detail.ts";
 import { asked } from "./asking.ts";
-import { back, show, turn, VIEWS, viewStateOf, withView } from "./inside.ts";
+import { back, show, turn, VIEWS, viewStateOf } from "./inside.ts";
 import type { Inside, InsideAround, View } from "./inside.ts";
 import type { Chosen } from "./plans.ts";
 import type { Sample } from "../stats/sample.ts";
@@ -38,9 +38,6 @@ export function pressInside(ui: Ui, inside: Inside, act: Act, around: QueueAroun
       return asked(ui, act, chosenIn(inside, around));
   }
 }
-
-/** What is typed behind a `/`. */
-export const filtered = (inside: Inside, filter: string): Inside => withView(inside, { filter });
 
 const cursorRow = (inside: Inside, { table }: InsideAround): MessageRow | undefined => {
   const row = table?.rows[inside.at];

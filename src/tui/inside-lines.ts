@@ -76,7 +76,9 @@ export function insideLines(frame: InsideFrame, { table, text }: Content, paint:
   const arrow = titleMark(inside, isAscii);
   const titles = table.columns.map(({ title }) => title + arrow(title));
   lines.push(paint("title", `  ${rowText(table.columns, titles, columns - 2, isAscii)}`));
-  if (table.rows.length === 0) return [...lines, `  ${nothingOf(inside)}`];
+  if (table.rows.length === 0) {
+    return [...lines, cut(`  ${nothingOf(inside, table)}`, columns, isAscii)];
+  }
   for (const [index, row] of table.rows.slice(inside.top, inside.top + page).entries()) {
     const isHere = inside.top + index === inside.at;
     const mark = inside.marked.has(row.key) ? "*" : isHere ? ">" : " ";
@@ -96,8 +98,14 @@ function titleMark(inside: Inside, isAscii: boolean): (title: string) => string 
 
 const saidOf = (state: string): string => (state === "inflight" ? "in flight" : state);
 
-function nothingOf(inside: Inside): string {
-  if (viewStateOf(inside).filter !== "") return "nothing with these words";
+function nothingOf(inside: Inside, { found, isCut }: DetailTable): string {
+  if (viewStateOf(inside).filter !== "") {
+    if (inside.view !== "messages" || !isCut) return "nothing with these words";
+    const none = `none of the first ${found} has these words`;
+    if (found >= inside.max) return `${none}: G looks further`;
+    // Of one reason it may be that no more files are looked into.
+    return inside.reason === undefined ? `${none}: looking further ...` : none;
+  }
   if (inside.view === "messages") return `no message is ${saidOf(inside.state)}`;
   if (inside.view === "workers") return "nobody holds a lease";
   return inside.view === "reasons" ? "no dead letters" : "nothing";
@@ -191,7 +199,8 @@ export function insideBelow({ inside }: InsideFrame, { table }: Content): Part[]
   if (inside.marked.size > 0) parts.push({ text: `${inside.marked.size} marked` });
   if (table !== undefined) {
     const { length } = table.rows;
-    const more = table.isCut ? ", and more" : "";
+    const isSearch = inside.view === "messages" && filter !== "";
+    const more = !table.isCut ? "" : isSearch ? ` of the first ${table.found}` : ", and more";
     parts.push({ text: `${length === 0 ? 0 : inside.at + 1}/${length}${more}` });
   }
   return parts;

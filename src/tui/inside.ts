@@ -23,6 +23,9 @@ export type Format = (typeof FORMATS)[number];
 /** Asked for at first; and so many more each time that the cursor comes to the end. */
 const MESSAGES = 200;
 
+/** Where a filter leaves less than a screen, so many are looked at without a key; and so many more with each key at the end. */
+const SEARCHED = 10_000;
+
 /** A view as it was left. */
 export interface ViewState {
   /** Title of the column to sort by; undefined: as they come. Not all states have all columns. */
@@ -102,7 +105,18 @@ export function settleInside(inside: Inside, { table, lines, page }: InsideAroun
   const lastTop = Math.max(0, rows.length - page);
   const top = Math.max(0, Math.min(Math.max(inside.top, at - page + 1), at, lastTop));
   const scroll = Math.max(0, Math.min(inside.scroll, lines - page));
-  return { ...inside, at, top, scroll };
+  return { ...inside, at, top, scroll, max: searchedOf(inside, table, page) };
+}
+
+/** True where all that was asked for has come, and there are more. */
+const hasMore = ({ view, max }: Inside, table: DetailTable | undefined): boolean =>
+  view === "messages" && table !== undefined && table.isCut && table.found >= max;
+
+/** More by itself, a few times as many each time, where the filter leaves less than the screen holds. */
+function searchedOf(inside: Inside, table: DetailTable | undefined, page: number): number {
+  const { max } = inside;
+  if (viewStateOf(inside).filter === "" || !hasMore(inside, table) || max >= SEARCHED) return max;
+  return table!.rows.length >= page ? max : Math.min(SEARCHED, max * 4);
 }
 
 const first = (inside: Inside): Inside => ({ ...inside, cursor: undefined, at: 0, top: 0 });
@@ -116,7 +130,7 @@ export function show(inside: Inside, view: View): Inside {
 export function back(inside: Inside): Inside | undefined {
   if (inside.message !== undefined) return { ...inside, message: undefined, scroll: 0 };
   if (inside.marked.size > 0) return { ...inside, marked: new Set() };
-  if (viewStateOf(inside).filter !== "") return withView(inside, { filter: "" });
+  if (viewStateOf(inside).filter !== "") return filtered(inside, "");
   if (inside.reason !== undefined) return show({ ...inside, view: "messages" }, "reasons");
   return undefined;
 }
@@ -126,12 +140,19 @@ export function withView(inside: Inside, change: Partial<ViewState>): Inside {
   return { ...inside, views: { ...inside.views, [inside.view]: state } };
 }
 
+/** By what is typed behind a `/`. */
+export function filtered(inside: Inside, filter: string): Inside {
+  const own = withView(inside, { filter });
+  // What was found far behind is looked at no more, unless the cursor is there.
+  return filter === "" && inside.cursor === undefined ? { ...own, max: MESSAGES } : own;
+}
+
 /** What an act that changes nothing on the disk makes of it; undefined: it means nothing here. */
 export function turn(inside: Inside, act: Act, around: InsideAround): Inside | undefined {
   if (inside.message !== undefined) return read(inside, act, around);
   const rows = around.table?.rows ?? [];
   const moved = moveBy(act, around.page, rows.length);
-  if (moved !== undefined) return move(inside, moved, rows);
+  if (moved !== undefined) return move(inside, moved, around.table);
   switch (act) {
     case "toggle":
     case "unfold":
@@ -150,7 +171,7 @@ export function turn(inside: Inside, act: Act, around: InsideAround): Inside | u
       return withView(inside, { sort, isReversed: false });
     }
     case "mark":
-      return markRow(inside, rows);
+      return markRow(inside, around.table);
     case "markAll":
       return { ...inside, marked: new Set(rows.map(({ key }) => key)) };
     default:
@@ -174,11 +195,13 @@ function moveBy(act: Act, page: number, count: number): number | undefined {
   return by[act];
 }
 
-function move(inside: Inside, by: number, rows: DetailTable["rows"]): Inside {
+function move(inside: Inside, by: number, table: DetailTable | undefined): Inside {
+  const rows = table?.rows ?? [];
   const at = Math.max(0, Math.min(inside.at + by, rows.length - 1));
   const cursor = at === 0 ? undefined : rows[at]?.key;
-  const isAtEnd = inside.view === "messages" && at >= rows.length - 1 && rows.length >= inside.max;
-  return { ...inside, at, cursor, max: inside.max + (isAtEnd ? MESSAGES : 0) };
+  if (at < rows.length - 1 || !hasMore(inside, table)) return { ...inside, at, cursor };
+  const more = viewStateOf(inside).filter === "" ? MESSAGES : SEARCHED;
+  return { ...inside, at, cursor, max: inside.max + more };
 }
 
 function read(inside: Inside, act: Act, { page, lines }: InsideAround): Inside | undefined {
@@ -206,10 +229,10 @@ function nextOf(inside: Inside): Inside {
   return { ...inside, spanMs: SPANS_MS[(SPANS_MS.indexOf(inside.spanMs) + 1) % SPANS_MS.length]! };
 }
 
-function markRow(inside: Inside, rows: DetailTable["rows"]): Inside {
-  const key = rows[inside.at]?.key;
+function markRow(inside: Inside, table: DetailTable | undefined): Inside {
+  const key = table?.rows[inside.at]?.key;
   if (key === undefined) return inside;
   const marked = new Set(inside.marked);
   if (!marked.delete(key)) marked.add(key);
-  return move({ ...inside, marked }, 1, rows);
+  return move({ ...inside, marked }, 1, table);
 }

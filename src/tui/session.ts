@@ -133,7 +133,6 @@ export class Session {
     const page = pageOf(size);
     const ui = settle(this.#ui, { rows, page });
     this.#ui = ui;
-    this.#tellWanted(ui, rows, page);
     const { head, nowMs } = this.#frozen ?? this.#seen(false);
     const { dir, isAscii } = this.#options;
     const frame = {
@@ -156,6 +155,7 @@ export class Session {
       depthsOf: (one: Sample) => this.#depthsOf(one),
     };
     const inside = this.#insideFrame(frame, page);
+    this.#tellWanted(this.#ui, rows, page);
     return linesOf({
       ...frame,
       size,

@@ -49,3 +49,19 @@ describe("messages", () => {
     expect(rowsOf(await look(messages(300))).previews).toEqual([...numbers(200), "more"]);
   });
 });
+
+describe("a look", () => {
+  test("reads so much and no more, and the next one goes on", async ({ queue, look }) => {
+    const body = Buffer.alloc(15 * 1024 * 1024, "x");
+    for (let at = 0; at < 6; at++) await queue.put(body, { sync: "none" });
+    const counts: unknown[] = [];
+    for (let round = 0; round < 2; round++) {
+      const { previews, isCut } = rowsOf(await look(messages(200)));
+      counts.push([previews.length, isCut]);
+    }
+    expect(counts).toEqual([
+      [4, true],
+      [6, false],
+    ]);
+  });
+});

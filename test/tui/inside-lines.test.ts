@@ -10,8 +10,7 @@ import * as fc from "fast-check";
 import stringWidth from "string-width";
 import { describe, expect, test } from "vitest";
 
-import type { Answered, Ask, Detail, MessageDetail, MessageRow } from "../../src/stats/detail.ts";
-import { totalsOf } from "../../src/stats/topic-summary.ts";
+import type { Ask, Detail, MessageDetail, MessageRow } from "../../src/stats/detail.ts";
 import { BINDINGS } from "../../src/tui/bindings.ts";
 import { askOf, enter, MESSAGE_STATES, settleInside, VIEWS } from "../../src/tui/inside.ts";
 import type { Inside } from "../../src/tui/inside.ts";
@@ -20,6 +19,7 @@ import { commandLine, planOf } from "../../src/tui/plans.ts";
 import { painter, THEME_NAMES } from "../../src/tui/theme.ts";
 import { press } from "../../src/tui/ui.ts";
 import { firstUi } from "../../src/tui/ui-state.ts";
+import { insideFrame } from "../helpers/inside-frame.ts";
 import { sampleOf } from "../helpers/samples.ts";
 
 const text = fc.string({ unit: "grapheme", maxLength: 60 });
@@ -95,34 +95,8 @@ const SIZES = fc.record({
   page: fc.integer({ min: 3, max: 40 }),
 });
 
-const frameOf = (
-  inside: Inside,
-  found: Detail,
-  columns: number,
-  page: number,
-  isAscii: boolean,
-) => {
-  const answered: Answered = { ask: askOf(inside, 10), atMs: 5, diskNowMs: 1e12, detail: found };
-  const head = { freeBytes: null, totalBytes: null, skewMs: null, atMs: 5, names: 1, looked: 1 };
-  return {
-    inside,
-    sample: sampleOf({ name: inside.queue, ready: 5, dead: 2 }),
-    answered,
-    columns,
-    page,
-    dir: "/srv/spool",
-    nowMs: 10,
-    clock: "12:34:56",
-    head: { ...head, completeAtMs: null, completeTookMs: null },
-    totals: totalsOf([]),
-    intervalMs: 1000,
-    isFrozen: false,
-    silentMs: 0,
-    failure: undefined,
-    isWide: false,
-    isAscii,
-  };
-};
+const frameOf = (inside: Inside, found: Detail, columns: number, page: number, isAscii: boolean) =>
+  insideFrame(inside, found, { columns, page, isAscii });
 
 describe("a queue on the screen", () => {
   test("has no line that is too wide, and not too many", () => {
