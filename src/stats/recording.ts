@@ -84,6 +84,7 @@ export function openRecording(path: string): { dir: string; lines: readonly stri
 
 export class Replay implements Source {
   readonly told = new Told();
+  readonly isRecorded = true;
   readonly silentMs = 0;
   readonly #lines: readonly string[];
   readonly #names: ReadonlySet<string>;
@@ -121,7 +122,7 @@ export class Replay implements Source {
     return Math.min(this.#lastMs, this.#atMs + passedMs);
   }
 
-  seek(byMs: number): boolean {
+  seek(byMs: number): void {
     this.#atMs = Math.max(this.#firstMs, Math.min(this.#lastMs, this.nowMs + byMs));
     this.#sinceMs = monotonicMs();
     if (byMs < 0) {
@@ -129,7 +130,6 @@ export class Replay implements Source {
       this.#next = 0;
     }
     this.#goOn();
-    return true;
   }
 
   pause(isPaused: boolean): void {

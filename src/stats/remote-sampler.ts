@@ -28,6 +28,7 @@ export interface RemoteOptions extends Task {
 
 export class RemoteSampler implements Source {
   readonly told = new Told();
+  readonly isRecorded = false;
   readonly #options: RemoteOptions;
   #child: ChildProcess | undefined;
   #heardMs = monotonicMs();
@@ -51,9 +52,7 @@ export class RemoteSampler implements Source {
     return Date.now();
   }
 
-  seek(): boolean {
-    return false;
-  }
+  seek(): void {}
 
   pause(): void {}
 

@@ -52,6 +52,8 @@ export class Told {
 /** Where a screen has its figures from: a spool as it is now, or a recording. */
 export interface Source {
   readonly told: Told;
+  /** Nothing but what was recorded: it answers no questions, and has more than a now. */
+  readonly isRecorded: boolean;
   /** How long nothing was heard, in ms: so long has the disk not answered. */
   readonly silentMs: number;
   /** The time of what is told, in ms since the epoch of the host's clock. */
@@ -65,8 +67,8 @@ export interface Source {
   /** Something has just been changed: now. */
   askAgain(): void;
   setInterval(ms: number): void;
-  /** Of a recording: so far on, or back. False where there is nothing but now. */
-  seek(byMs: number): boolean;
+  /** Of a recording: so far on, or back. */
+  seek(byMs: number): void;
   /** Of a recording: it stands still. */
   pause(isPaused: boolean): void;
   end(): void;

@@ -23,6 +23,8 @@ export interface InsideFrame extends HeadLook {
   readonly sample: Sample | undefined;
   /** The last answer, where it was to what is looked at now. */
   readonly answered: Answered | undefined;
+  /** What is shown was recorded. */
+  readonly isRecorded: boolean;
   readonly columns: number;
   readonly page: number;
 }
@@ -72,12 +74,14 @@ export function insideLines(frame: InsideFrame, { table, text }: Content, paint:
     const shown = text.slice(inside.scroll, inside.scroll + page + 1);
     return [...lines, ...shown.map((one) => cut(one, columns, isAscii))];
   }
-  if (table === undefined) return [...lines, "", "  looking ..."];
+  if (table === undefined) {
+    return [...lines, "", cut(`  ${awaitedOf(frame)}`, columns, isAscii)];
+  }
   const arrow = titleMark(inside, isAscii);
   const titles = table.columns.map(({ title }) => title + arrow(title));
   lines.push(paint("title", `  ${rowText(table.columns, titles, columns - 2, isAscii)}`));
   if (table.rows.length === 0) {
-    return [...lines, cut(`  ${nothingOf(inside, table)}`, columns, isAscii)];
+    return [...lines, cut(`  ${nothingOf(frame, table)}`, columns, isAscii)];
   }
   for (const [index, row] of table.rows.slice(inside.top, inside.top + page).entries()) {
     const isHere = inside.top + index === inside.at;
@@ -90,6 +94,12 @@ export function insideLines(frame: InsideFrame, { table, text }: Content, paint:
   return lines;
 }
 
+/** Why nothing is shown: what will never come is not waited for. */
+function awaitedOf({ isRecorded, isFrozen }: InsideFrame): string {
+  if (isRecorded) return "what was in a queue is not recorded";
+  return isFrozen ? "frozen before this was looked at: f goes on" : "looking ...";
+}
+
 function titleMark(inside: Inside, isAscii: boolean): (title: string) => string {
   const { sort, isReversed } = viewStateOf(inside);
   const arrows = isAscii ? ["^", "v"] : ["↑", "↓"];
@@ -98,10 +108,11 @@ function titleMark(inside: Inside, isAscii: boolean): (title: string) => string 
 
 const saidOf = (state: string): string => (state === "inflight" ? "in flight" : state);
 
-function nothingOf(inside: Inside, { found, isCut }: DetailTable): string {
+function nothingOf({ inside, isFrozen }: InsideFrame, { found, isCut }: DetailTable): string {
   if (viewStateOf(inside).filter !== "") {
     if (inside.view !== "messages" || !isCut) return "nothing with these words";
     const none = `none of the first ${found} has these words`;
+    if (isFrozen) return none;
     if (found >= inside.max) return `${none}: G looks further`;
     // Of one reason it may be that no more files are looked into.
     return inside.reason === undefined ? `${none}: looking further ...` : none;

@@ -5,8 +5,7 @@
 import type { Failure } from "../stats/sampler-messages.ts";
 import type { State } from "../stats/detail.ts";
 import { isAnswerTo } from "../stats/detail.ts";
-import type { Answered } from "../stats/detail.ts";
-import type { Head, Sample } from "../stats/sample.ts";
+import type { Sample } from "../stats/sample.ts";
 import type { Source } from "../stats/told.ts";
 import { confirming } from "./asking.ts";
 import { DepthHistory } from "./depth-history.ts";
@@ -22,6 +21,8 @@ import type { Edited, Program } from "./runner.ts";
 import type { ThemeName } from "./theme.ts";
 import { Arranged } from "./arranged.ts";
 import type { List } from "./arranged.ts";
+import { seenForGood, seenNow } from "./seen.ts";
+import type { Seen } from "./seen.ts";
 import type { Row } from "./tree.ts";
 import { press, settle } from "./ui.ts";
 import { firstUi } from "./ui-state.ts";
@@ -51,14 +52,6 @@ export interface SessionOptions {
   readonly isReadonly: boolean;
   /** What was given as -C. */
   readonly givenDir: string | undefined;
-}
-
-/** What was known at some time. */
-interface Seen {
-  readonly samples: ReadonlyMap<string, Sample>;
-  readonly head: Head | undefined;
-  readonly answered: Answered | undefined;
-  readonly nowMs: number;
 }
 
 export class Session {
@@ -117,7 +110,7 @@ export class Session {
     const table = around.inside?.table;
     const clicked = click(settled, key, { rows, longestName, columns, page, table });
     const { ui, effect } = press(clicked?.ui ?? settled, clicked?.isOpen ? "enter" : key, around);
-    if (ui.isFrozen && !this.#ui.isFrozen) this.#frozen = this.#seen(true);
+    if (ui.isFrozen && !this.#ui.isFrozen) this.#frozen = seenForGood(this.sampler);
     if (!ui.isFrozen) this.#frozen = undefined;
     if (ui.isFrozen !== this.#ui.isFrozen) this.sampler.pause(ui.isFrozen);
     if (this.#frozen === undefined) this.sampler.setInterval(ui.intervalMs);
@@ -133,7 +126,7 @@ export class Session {
     const page = pageOf(size);
     const ui = settle(this.#ui, { rows, page });
     this.#ui = ui;
-    const { head, nowMs } = this.#frozen ?? this.#seen(false);
+    const { head, nowMs } = this.#shown;
     const { dir, isAscii } = this.#options;
     const frame = {
       dir,
@@ -179,7 +172,7 @@ export class Session {
   #insideFrame(head: HeadLook, page: number) {
     const { inside } = this.#ui;
     if (inside === undefined) return undefined;
-    const { samples, answered } = this.#frozen ?? this.#seen(false);
+    const { samples, answered } = this.#shown;
     const { columns } = this.#size;
     const sample = samples.get(inside.queue);
     const isAnswer = answered !== undefined && isAnswerTo(answered.ask, askOf(inside, 0));
@@ -188,6 +181,7 @@ export class Session {
       inside,
       sample,
       answered: isAnswer ? answered : undefined,
+      isRecorded: this.sampler.isRecorded,
       columns,
       page,
     };
@@ -200,7 +194,7 @@ export class Session {
 
   #aroundInside(page: number) {
     const { dir, isAscii } = this.#options;
-    const { head, nowMs } = this.#frozen ?? this.#seen(false);
+    const { head, nowMs } = this.#shown;
     const { totals } = this.#list();
     const { intervalMs, isFrozen, isWide } = this.#ui;
     const look = { dir, isAscii, head, nowMs, totals, intervalMs, isFrozen, isWide };
@@ -224,10 +218,14 @@ export class Session {
 
   /** Of a recording. */
   seek(byMs: number): void {
+    if (!this.sampler.isRecorded) {
+      this.note("that is of a recording: spool top --replay FILE");
+      return;
+    }
     this.#frozen = undefined;
     this.#ui = { ...this.#ui, isFrozen: false };
     this.sampler.pause(false);
-    if (!this.sampler.seek(byMs)) this.note("that is of a recording: spool top --replay FILE");
+    this.sampler.seek(byMs);
   }
 
   /** Runs what was said yes to, and looks again at once. */
@@ -266,10 +264,8 @@ export class Session {
     return rows.find((row) => row.id === id)?.priority ?? DEFAULT_PRIORITY;
   }
 
-  #seen(isCopied: boolean): Seen {
-    const { samples, head, answered } = this.sampler.told;
-    const known = isCopied ? new Map(samples) : samples;
-    return { samples: known, head, answered, nowMs: this.sampler.nowMs };
+  get #shown(): Seen {
+    return this.#frozen ?? seenNow(this.sampler);
   }
 
   #list(): List {

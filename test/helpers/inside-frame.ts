@@ -17,6 +17,7 @@ export function insideFrame(
     inside,
     sample: sampleOf({ name: inside.queue, ready: 5, dead: 2 }),
     answered,
+    isRecorded: false,
     columns: 80,
     page: 20,
     dir: "/srv/spool",
