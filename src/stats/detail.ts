@@ -54,6 +54,7 @@ export interface MessageDetail extends MessageRow {
   /** The first bytes of the payload, in base 64. */
   readonly payload: string;
   readonly lease?: string;
+  /** Until others may take over, in ms; 0 and below: they may. */
   readonly leaseLeftMs?: number;
   readonly diedMs?: number;
   /** What its consumer said last. */

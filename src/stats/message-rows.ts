@@ -6,9 +6,10 @@ import { holds, timeOfBatch } from "../message/slice.ts";
 import type { Slice } from "../message/slice.ts";
 import type { Found, Seen, State } from "../queue/browse.ts";
 import { look } from "../queue/browse.ts";
+import type { LeaseName } from "../queue/lease.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Ask, Detail, MessageDetail, MessageRow } from "./detail.ts";
-import { holderOf } from "./worker-rows.ts";
+import { holderOf, leaseLeftMs } from "./worker-rows.ts";
 
 /** A file that is larger is not read for its previews: each look reads all of it for its checksum. */
 const READ_BYTES = 16 * 1024 * 1024;
@@ -135,7 +136,7 @@ async function detailOf(queue: Queue, found: Found, index: number): Promise<Mess
   const more = {
     file,
     ...commonOf(found),
-    ...(lease && { lease: lease.name }),
+    ...(lease && { lease: lease.name, leaseLeftMs: await leftOf(queue, lease) }),
     ...(death && { diedMs: death.atMs, reason: death.reason }),
     ...(death?.stderr !== undefined && { stderr: death.stderr }),
     ...(death?.exitCode !== undefined && { exitCode: death.exitCode }),
@@ -151,6 +152,12 @@ async function detailOf(queue: Queue, found: Found, index: number): Promise<Mess
   const { attempts, bytes } = slice;
   const preview = "(damaged or gone)";
   return { ...more, id: idOf(slice, index), attempts, bytes, preview, headers: {}, payload: "" };
+}
+
+/** Of one whose process is no more nothing is left: anybody may take it over. */
+async function leftOf({ room }: Queue, lease: LeaseName): Promise<number> {
+  if (room.disk.processes.isGone(lease.process)) return 0;
+  return (await leaseLeftMs(room, lease, await room.nowToLook())) ?? 0;
 }
 
 async function firstBytes(seen: Seen, limit: number): Promise<Buffer> {

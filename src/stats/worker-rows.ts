@@ -37,21 +37,30 @@ async function rowOf(room: Room, lease: LeaseName, nowMs: number): Promise<Worke
   const held = (await listIfThere(fs, layout.lease(lease.name))).flatMap(
     (name) => parseHeldName(name) ?? [],
   );
-  let leftMs = 0;
-  try {
-    leftMs = (await fs.lstat(layout.lock(lease.name))).mtimeMs + lease.ttlMs - nowMs;
-  } catch (error) {
-    // Closed since it was listed; or its lock alone has gone, and it is about to be taken over.
-    if (!isErrno(error, "ENOENT")) throw error;
-    if (held.length === 0) return undefined;
-  }
+  const leftMs = await leaseLeftMs(room, lease, nowMs);
+  // Closed since it was listed; or its lock alone has gone, and it is about to be taken over.
+  if (leftMs === undefined && held.length === 0) return undefined;
   return {
     lease: lease.name,
     holder: holderOf(lease),
     sinceMs: lease.sinceMs,
-    leftMs,
+    leftMs: leftMs ?? 0,
     messages: held.reduce((sum, { count }) => sum + count, 0),
     attempts: held[0]?.attempts ?? 0,
     isGone: disk.processes.isGone(lease.process),
   };
+}
+
+/** Until others may take over, in ms; undefined where its lock is gone. */
+export async function leaseLeftMs(
+  { fs, layout }: Room,
+  { name, ttlMs }: LeaseName,
+  nowMs: number,
+): Promise<number | undefined> {
+  try {
+    return (await fs.lstat(layout.lock(name))).mtimeMs + ttlMs - nowMs;
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+    return undefined;
+  }
 }

@@ -12,7 +12,7 @@ export function messageLines(
   const when = (ms: number): string =>
     `${new Date(ms).toISOString()}  ${ms > nowMs ? `in ${formatAge(ms - nowMs)}` : `${formatAge(nowMs - ms)} ago`}`;
   const field = (name: string, text: string): string => `${name.padEnd(10)}${text}`;
-  const { holder, heldSinceMs, lease, reason, diedMs, exitCode, stderr } = message;
+  const { holder, heldSinceMs, lease, leaseLeftMs = 0, reason, diedMs, exitCode, stderr } = message;
   const lines = [
     field("id", message.id),
     field("put", when(message.enqueuedMs)),
@@ -28,7 +28,7 @@ export function messageLines(
             `${holder}, for ${formatAge(Math.max(0, nowMs - (heldSinceMs ?? nowMs)))}`,
           ),
         ]),
-    ...(lease === undefined ? [] : [field("lease", lease)]),
+    ...(lease === undefined ? [] : [field("lease", `${lease}, ${left(leaseLeftMs)}`)]),
     ...(reason === undefined ? [] : [field("reason", reason)]),
     ...(diedMs === undefined || diedMs === 0 ? [] : [field("died", when(diedMs))]),
     ...(exitCode === undefined ? [] : [field("exit code", String(exitCode))]),
@@ -48,6 +48,8 @@ export function messageLines(
   lines.push(...payloadLines(payload, format, width));
   return lines;
 }
+
+const left = (ms: number): string => (ms <= 0 ? "which is over" : `${formatAge(ms)} left`);
 
 function payloadLines(payload: Buffer, format: Format, width: number): string[] {
   if (format === "hex") return hexLines(payload, width);

@@ -65,3 +65,17 @@ describe("a look", () => {
     ]);
   });
 });
+
+describe("a message that is held", () => {
+  test("says how long its lease lasts yet", async ({ queue, look }) => {
+    await queue.put("x");
+    await queue.consumer("handed out", { leaseMs: 60_000 }).claim(1);
+    const found = await look({ kind: "messages", queue: "jobs", state: "inflight", max: 1 });
+    if (found.kind !== "messages") throw new Error(found.kind);
+    const { id } = found.rows[0]!;
+    const seen = await look({ kind: "message", queue: "jobs", state: "inflight", id });
+    const message = seen.kind === "message" ? seen.message : undefined;
+    expect(message?.leaseLeftMs).toBeGreaterThan(50_000);
+    expect(message?.leaseLeftMs).toBeLessThanOrEqual(60_000);
+  });
+});
