@@ -51,9 +51,9 @@ export class Details {
     const { room } = queue;
     switch (ask.kind) {
       case "messages":
-        return messageRows(queue, ask, this.#cache);
+        return messageRows(queue, ask, this.#cache, this.#breath);
       case "message":
-        return messageDetail(queue, ask, this.#known);
+        return messageDetail(queue, ask, this.#known, this.#breath);
       case "workers":
         return workerRows(room, this.#flow(room.layout.flow));
       case "reasons":

@@ -1,4 +1,5 @@
 /** A page of messages of one state, and one message as a whole, for who looks at them. Only reads. */
+import type { Breath } from "../clock.ts";
 import { ignore } from "../disk/durable.ts";
 import { parseMessageId } from "../message/id.ts";
 import type { MessageId } from "../message/id.ts";
@@ -28,41 +29,48 @@ const PAYLOAD_BYTES = 64 * 1024;
 type MessagesAsk = Extract<Ask, { kind: "messages" }>;
 type MessageAsk = Extract<Ask, { kind: "message" }>;
 
-/** What was read of files that have not moved since the last look: their first rows, by the file's path. */
+/**
+ * What was read of files that have not moved since the last look: their first rows, by the file's path. None of one that
+ * could not be read, which is looked at again.
+ */
 export type RowCache = Map<string, readonly MessageRow[]>;
 
 export async function messageRows(
   queue: Queue,
   ask: MessagesAsk,
   cache: RowCache,
+  breath: Breath,
 ): Promise<Detail> {
   const rows: MessageRow[] = [];
-  const seen: [string, readonly MessageRow[]][] = [];
+  const kept: RowCache = new Map();
   let isCut = false;
   let leftBytes = LOOK_BYTES;
   for await (const found of queue.browse(ask.state)) {
-    if (rows.length >= ask.max || seen.length >= FILES) {
+    if (rows.length >= ask.max || kept.size >= FILES) {
       isCut = true;
       break;
     }
+    await breath.take();
     // One more than is shown says that there are more.
     const wanted = Math.min(found.slice.count, ask.max - rows.length + 1);
-    const known = cache.get(found.path) ?? [];
-    const isKnown = known.length >= wanted;
-    if (!isKnown && found.slice.bytes <= READ_BYTES) leftBytes -= found.slice.bytes;
+    const known = cache.get(found.path);
+    if (known === undefined && found.slice.bytes <= READ_BYTES) leftBytes -= found.slice.bytes;
     if (leftBytes < 0) {
       isCut = true;
       break;
     }
-    const own = isKnown ? known : await rowsOf(queue, found, wanted);
-    seen.push([found.path, own]);
+    const isKnown = known !== undefined && known.length >= wanted;
+    const { own, isSound } = isKnown
+      ? { own: known, isSound: true }
+      : await rowsOf(queue, found, wanted);
+    kept.set(found.path, isSound ? own : []);
     for (const row of own) {
       if (rows.length > ask.max) break;
       if (ask.reason === undefined || row.reason === ask.reason) rows.push(row);
     }
   }
   cache.clear();
-  for (const [path, own] of seen) cache.set(path, own);
+  for (const [path, own] of kept) cache.set(path, own);
   return { kind: "messages", rows: rows.slice(0, ask.max), isCut: isCut || rows.length > ask.max };
 }
 
@@ -80,7 +88,11 @@ function commonOf({ slice, lease }: Found) {
 }
 
 /** Of the first `wanted` messages of a slice: it may have a million. */
-async function rowsOf(queue: Queue, found: Found, wanted: number): Promise<MessageRow[]> {
+async function rowsOf(
+  queue: Queue,
+  found: Found,
+  wanted: number,
+): Promise<{ own: readonly MessageRow[]; isSound: boolean }> {
   const { slice, name } = found;
   const death = found.state === "dead" ? await queue.reasonOf(name) : undefined;
   const common = { ...commonOf(found), ...(death && { reason: death.reason }) };
@@ -88,7 +100,10 @@ async function rowsOf(queue: Queue, found: Found, wanted: number): Promise<Messa
   const whole = (preview: string): MessageRow[] => {
     return [{ ...common, id: idOf(slice, slice.first), attempts, bytes, preview }];
   };
-  if (bytes > READ_BYTES) return whole(count > 1 ? `(${count} messages, not read)` : "(not read)");
+  if (bytes > READ_BYTES) {
+    const preview = count > 1 ? `(${count} messages, not read)` : "(not read)";
+    return { own: whole(preview), isSound: true };
+  }
   const rows: MessageRow[] = [];
   let why = "(gone)";
   for await (const seen of look(queue.room, found, (line) => (why = `(damaged: ${line})`))) {
@@ -96,7 +111,8 @@ async function rowsOf(queue: Queue, found: Found, wanted: number): Promise<Messa
     rows.push({ ...common, id: seen.id, attempts: seen.attempts, bytes: seen.bytes, preview });
     if (rows.length >= wanted) break;
   }
-  return rows.length > 0 ? rows : whole(why);
+  const isSound = rows.length > 0;
+  return { own: isSound ? rows : whole(why), isSound };
 }
 
 /** @param known  where it was found the last time: to find it anew is to list the whole queue. */
@@ -104,12 +120,13 @@ export async function messageDetail(
   queue: Queue,
   ask: MessageAsk,
   known: Map<string, Found>,
+  breath: Breath,
 ): Promise<Detail> {
   const wanted = parseMessageId(ask.id);
   if (wanted === undefined) return { kind: "message", message: undefined };
   let found = known.get(ask.id);
   if (found === undefined || !(await isThere(queue, found.path))) {
-    found = await find(queue, ask.state, wanted);
+    found = await find(queue, ask.state, wanted, breath);
   }
   known.clear();
   if (found === undefined) return { kind: "message", message: undefined };
@@ -120,8 +137,14 @@ export async function messageDetail(
 const isThere = ({ room }: Queue, path: string): Promise<boolean> =>
   ignore(() => room.fs.lstat(path), "ENOENT", "ENOTDIR");
 
-async function find(queue: Queue, state: State, wanted: MessageId): Promise<Found | undefined> {
+async function find(
+  queue: Queue,
+  state: State,
+  wanted: MessageId,
+  breath: Breath,
+): Promise<Found | undefined> {
   for await (const found of queue.browse(state)) {
+    await breath.take();
     const { slice } = found;
     if (slice.batch === wanted.batch && holds(slice, wanted.index)) return found;
   }

@@ -3,9 +3,14 @@
  *
  * Method: a real spool; the process's own answers, without the process.
  */
+import * as fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { describe, expect } from "vitest";
 
+import { IdSource } from "../../src/message/id.ts";
 import type { Queue } from "../../src/queue/queue.ts";
+import { openSpool } from "../../src/spool.ts";
 import type { Ask, Detail } from "../../src/stats/detail.ts";
 import { Details } from "../../src/stats/details.ts";
 import { test as base } from "../helpers/fixtures.ts";
@@ -77,5 +82,63 @@ describe("a message that is held", () => {
     const message = seen.kind === "message" ? seen.message : undefined;
     expect(message?.leaseLeftMs).toBeGreaterThan(50_000);
     expect(message?.leaseLeftMs).toBeLessThanOrEqual(60_000);
+  });
+});
+
+/** Dead letters that are links of one file, and cannot be read. */
+async function bury(queue: Queue, count: number): Promise<void> {
+  await queue.create();
+  const { dead, tmp } = queue.room.layout;
+  fs.mkdirSync(dead, { recursive: true });
+  fs.writeFileSync(`${tmp}/file`, "");
+  const id = new IdSource().next(Date.now());
+  for (let at = 0; at < count; at++) {
+    const first = String(at).padStart(7, "0");
+    fs.linkSync(`${tmp}/file`, `${dead}/5-${Date.now()}-${id}-${first}-n1-o0-b10-a1`);
+  }
+  fs.unlinkSync(`${tmp}/file`);
+}
+
+describe("a look at very many", () => {
+  // A beat is told between two turns: without one it would be said that the disk does not answer.
+  for (const ask of [
+    { kind: "messages", queue: "jobs", state: "dead", max: 200, reason: "exit 65" },
+    { kind: "message", queue: "jobs", state: "dead", id: "01k8xmn3h0000tq7v5c9d2f4g6" },
+  ] satisfies Ask[]) {
+    test(`leaves turns for others: ${ask.kind}`, async ({ dir }) => {
+      const spool = await openSpool({ dir, blocking: true, tellsFlow: false });
+      await bury(spool.queue("jobs"), 10);
+      const details = new Details(spool);
+      // It is time for one.
+      await sleep(30);
+      let turns = 0;
+      const beat = (): void => {
+        turns++;
+        pending = setImmediate(beat);
+      };
+      let pending = setImmediate(beat);
+      await details.answer(ask);
+      clearImmediate(pending);
+      expect(turns).toBeGreaterThan(0);
+    });
+  }
+});
+
+describe("what cannot be read", () => {
+  test("is looked at again, and nothing else is", async ({ queue, look }) => {
+    await queue.put("sound");
+    await queue.put("hurt");
+    const paths: string[] = [];
+    for await (const { path } of queue.browse("ready")) paths.push(path);
+    const [sound = "", hurt = ""] = paths;
+    const bytes = fs.readFileSync(hurt);
+    fs.writeFileSync(hurt, bytes.toReversed());
+    expect(rowsOf(await look(messages(9))).previews).toEqual([
+      "sound",
+      expect.stringMatching(/^\(damaged: /),
+    ]);
+    fs.writeFileSync(hurt, bytes);
+    fs.writeFileSync(sound, "");
+    expect(rowsOf(await look(messages(9))).previews).toEqual(["sound", "hurt"]);
   });
 });
