@@ -30,11 +30,18 @@ const LINE = /^(\d{1,7}) (\d{1,9}) ([\w.-]{1,100}) (\d{1,15}) (\d{1,15}) (\d{1,1
 /** Messages, or messages a second. */
 export type Flow = Readonly<Record<FlowKind, number>>;
 
+/** What one process told. */
+interface Lately {
+  /** Since when it has told anything, in ms. */
+  sinceMs: number;
+  lines: { readonly atMs: number; readonly counts: readonly number[] }[];
+}
+
 export class FlowReader {
   readonly #files: FlowFiles;
   readonly #series: Partial<Record<FlowKind, Series>> = {};
   /** What each process told lately, by its token. */
-  readonly #told = new Map<string, { atMs: number; counts: readonly number[] }[]>();
+  readonly #told = new Map<string, Lately>();
 
   /** @param directory  flow/ of a queue or topic. */
   constructor(directory: string, recent?: Recent) {
@@ -50,9 +57,9 @@ export class FlowReader {
   look(nowMs: number): void {
     this.#files.read((line, fromMs) => this.#take(line, fromMs));
     for (const [token, told] of this.#told) {
-      const late = told.filter(({ atMs }) => atMs > nowMs - PROCESS_MS);
+      const late = told.lines.filter(({ atMs }) => atMs > nowMs - PROCESS_MS);
       if (late.length === 0) this.#told.delete(token);
-      else if (late.length < told.length) this.#told.set(token, late);
+      else told.lines = late;
     }
   }
 
@@ -74,13 +81,13 @@ export class FlowReader {
     });
   }
 
-  /** Messages in the last minute, of each process that told anything then, by its token. */
-  byProcess(): Map<string, Flow> {
-    const flows = new Map<string, Flow>();
-    for (const [token, told] of this.#told) {
+  /** Messages in the last minute, of each process that told anything then, by its token; and since when it has. */
+  byProcess(): Map<string, Flow & { readonly sinceMs: number }> {
+    const flows = new Map<string, Flow & { readonly sinceMs: number }>();
+    for (const [token, { sinceMs, lines }] of this.#told) {
       const sum = (index: number): number =>
-        told.reduce((total, { counts }) => total + counts[index]!, 0);
-      flows.set(token, { in: sum(0), out: sum(1), dead: sum(2), back: sum(3) });
+        lines.reduce((total, { counts }) => total + counts[index]!, 0);
+      flows.set(token, { sinceMs, in: sum(0), out: sum(1), dead: sum(2), back: sum(3) });
     }
     return flows;
   }
@@ -94,8 +101,10 @@ export class FlowReader {
       if (numbers[index] === 0) continue;
       (this.#series[kind] ??= new Series()).add(toMs - Number(span), toMs, numbers[index]!);
     }
-    const told = this.#told.get(token);
-    if (told === undefined) this.#told.set(token, [{ atMs: toMs, counts: numbers }]);
-    else told.push({ atMs: toMs, counts: numbers });
+    const sinceMs = toMs - Number(span);
+    const told = this.#told.get(token) ?? { sinceMs, lines: [] };
+    told.sinceMs = Math.min(told.sinceMs, sinceMs);
+    told.lines.push({ atMs: toMs, counts: numbers });
+    this.#told.set(token, told);
   }
 }

@@ -2,14 +2,15 @@
 import { listIfThere } from "../disk/durable.ts";
 import { isErrno } from "../errors.ts";
 import { parseHeldName } from "../message/slice.ts";
+import { takenFrom } from "../queue/layout.ts";
 import { parseLeaseName } from "../queue/lease.ts";
 import type { LeaseName } from "../queue/lease.ts";
 import type { Room } from "../queue/room.ts";
 import type { Detail, WorkerRow } from "./detail.ts";
 import type { FlowReader } from "./flow-reader.ts";
 
-/** Rates of processes are over this, in s. */
-const RATE_S = 60;
+/** Rates of processes are over this, in ms; of younger ones over what they have lived. */
+const RATE_MS = 60_000;
 
 /** `1234@host`; where it is no process, but whoever has the receipt: `lease@host`. */
 export function holderOf({ process, host }: LeaseName): string {
@@ -21,22 +22,34 @@ export async function workerRows(room: Room, flow: FlowReader): Promise<Detail> 
   const nowMs = await room.nowToLook();
   flow.look(nowMs);
   const done = flow.byProcess();
-  const rows: WorkerRow[] = [];
-  for (const name of await listIfThere(room.fs, room.layout.leases)) {
-    const lease = parseLeaseName(name);
-    const row = lease && (await rowOf(room, lease, nowMs));
-    if (lease === undefined || row === undefined) continue;
-    const out = done.get(lease.process)?.out;
-    rows.push({ ...row, ...(out === undefined ? {} : { outPerS: out / RATE_S }) });
+  const rows = new Map<string, WorkerRow>();
+  const { leases, reclaim } = room.layout;
+  for (const directory of [leases, reclaim]) {
+    for (const name of await listIfThere(room.fs, directory)) {
+      const lease = parseLeaseName(takenFrom(name));
+      const row = lease && (await rowOf(room, lease, `${directory}/${name}`, nowMs));
+      if (lease === undefined || row === undefined) continue;
+      // What is being taken over may have two names, and some of its messages under each.
+      const messages = row.messages + (rows.get(lease.name)?.messages ?? 0);
+      const flowed = done.get(lease.process);
+      const outPerS = flowed && (1000 * flowed.out) / spanMs(nowMs, flowed.sinceMs, lease.sinceMs);
+      rows.set(lease.name, { ...row, messages, ...(outPerS === undefined ? {} : { outPerS }) });
+    }
   }
-  return { kind: "workers", rows };
+  return { kind: "workers", rows: [...rows.values()] };
 }
 
-async function rowOf(room: Room, lease: LeaseName, nowMs: number): Promise<WorkerRow | undefined> {
-  const { layout, fs, disk } = room;
-  const held = (await listIfThere(fs, layout.lease(lease.name))).flatMap(
-    (name) => parseHeldName(name) ?? [],
-  );
+/** How much of the last minute a process has lived. */
+const spanMs = (nowMs: number, ...sinceMs: readonly number[]): number =>
+  Math.max(1000, Math.min(RATE_MS, nowMs - Math.min(...sinceMs)));
+
+async function rowOf(
+  room: Room,
+  lease: LeaseName,
+  path: string,
+  nowMs: number,
+): Promise<WorkerRow | undefined> {
+  const held = (await listIfThere(room.fs, path)).flatMap((name) => parseHeldName(name) ?? []);
   const leftMs = await leaseLeftMs(room, lease, nowMs);
   // Closed since it was listed; or its lock alone has gone, and it is about to be taken over.
   if (leftMs === undefined && held.length === 0) return undefined;
@@ -47,7 +60,7 @@ async function rowOf(room: Room, lease: LeaseName, nowMs: number): Promise<Worke
     leftMs: leftMs ?? 0,
     messages: held.reduce((sum, { count }) => sum + count, 0),
     attempts: held[0]?.attempts ?? 0,
-    isGone: disk.processes.isGone(lease.process),
+    isGone: room.disk.processes.isGone(lease.process),
   };
 }
 

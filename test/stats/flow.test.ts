@@ -116,7 +116,9 @@ describe("what flows", () => {
     expect(count()).toBe(3);
     fs.appendFileSync(file, "0 0 0 0\n");
     expect(count()).toBe(43);
-    expect([...reader.byProcess()]).toEqual([["p1", { ...NOTHING, in: 43 }]]);
+    expect([...reader.byProcess()]).toEqual([
+      ["p1", { ...NOTHING, in: 43, sinceMs: windowNow() * 1000 + at }],
+    ]);
   });
 
   test("is no damage to verify, and what is foreign there is", async ({ dir, queue }) => {
