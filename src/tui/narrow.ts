@@ -9,7 +9,7 @@ const LAST = 16;
 export function narrowed(table: DetailTable, width: number): DetailTable {
   const rest = (columns: DetailTable["columns"]): number =>
     columns.reduce((left, column) => (column.width === 0 ? left : left - column.width - 1), width);
-  if (rest(table.columns) >= LAST) return table;
+  if (table.rows.length === 0 || rest(table.columns) >= LAST) return table;
   const columns = table.columns.map((column, index) => {
     if (column.isLeft !== true || column.width === 0) return column;
     // And the arrow behind the title.
