@@ -47,6 +47,8 @@ export interface MessageRow {
   readonly holder?: string;
   readonly heldSinceMs?: number;
   readonly reason?: string;
+  /** Of a dead letter of several messages: its file's name, and how many. What is done to one is done to all. */
+  readonly letter?: { readonly name: string; readonly messages: number };
 }
 
 export interface MessageDetail extends MessageRow {

@@ -78,12 +78,13 @@ const idOf = ({ batch }: Slice, index: number): string =>
   index === 0 ? batch : `${batch}.${index}`;
 
 /** What its name says of each message of a slice. */
-function commonOf({ slice, lease }: Found) {
+function commonOf({ slice, lease, state, name }: Found) {
   return {
     enqueuedMs: timeOfBatch(slice),
     visibleMs: slice.visibleMs,
     priority: 9 - slice.rank,
     ...(lease && { holder: holderOf(lease), heldSinceMs: lease.sinceMs }),
+    ...(state === "dead" && slice.count > 1 && { letter: { name, messages: slice.count } }),
   };
 }
 

@@ -11,6 +11,8 @@ import type { Next, Ui } from "./ui-state.ts";
 export interface QueueAround extends InsideAround {
   /** The queue's row of the list; undefined: it is not there (any more). */
   readonly sample: Sample | undefined;
+  /** The message that is open; undefined: none, or it is not read yet. */
+  readonly open: MessageRow | undefined;
 }
 
 export function pressInside(ui: Ui, inside: Inside, act: Act, around: QueueAround): Next {
@@ -48,16 +50,26 @@ function chosenIn(inside: Inside, around: QueueAround): Chosen {
   const queues = around.sample === undefined ? [] : [around.sample];
   if (inside.view !== "messages") return { queues };
   const { message, marked, state } = inside;
-  const shown = new Set(around.table?.rows.map(({ key }) => key));
-  const own = message ?? cursorRow(inside, around)?.id;
+  const own = ownRow(inside, around);
+  const rows = (around.table?.rows ?? []).map(({ of }) => of as MessageRow);
   // What was marked and is not there any more is not meant.
-  const ids =
+  const chosen =
     message === undefined && marked.size > 0
-      ? [...marked].filter((id) => shown.has(id))
+      ? rows.filter(({ id }) => marked.has(id))
       : own === undefined
         ? []
         : [own];
-  return { queues, messages: { state, ids } };
+  const letters = new Map(chosen.map((row) => [row.letter?.name ?? row.id, row]));
+  const ids = [...letters.values()].map(({ id }) => id);
+  const counts = [...letters.values()].map(({ letter }) => letter?.messages ?? 1);
+  const count = counts.reduce((sum, one) => sum + one, 0);
+  return { queues, messages: { state, ids, count } };
+}
+
+/** The message that is open, or else that the cursor is on. */
+function ownRow(inside: Inside, around: QueueAround): MessageRow | undefined {
+  if (inside.message === undefined) return cursorRow(inside, around);
+  return around.open?.id === inside.message ? around.open : undefined;
 }
 
 function onMessage(
@@ -67,10 +79,15 @@ function onMessage(
   around: QueueAround,
 ): Next {
   const { queue, state } = inside;
-  const id = inside.message ?? cursorRow(inside, around)?.id;
+  const row = ownRow(inside, around);
+  const id = inside.message ?? row?.id;
   if (act === "copy") return { ui, effect: { kind: "copy", text: id ?? queue } };
   if (id === undefined) return { ui: { ...ui, note: "no message is chosen" } };
   if (act === "page") return { ui, effect: { kind: "page", queue, state, id } };
   if (state !== "dead") return { ui: { ...ui, note: "only dead letters are edited" } };
+  if (row?.letter !== undefined) {
+    const note = `a letter of ${row.letter.messages} messages goes whole: it cannot be edited, only redriven or dropped`;
+    return { ui: { ...ui, note } };
+  }
   return { ui, effect: { kind: "edit", queue, id } };
 }

@@ -20,11 +20,19 @@ export interface OpenPlan {
   readonly withQueue: (to: string) => Plan;
 }
 
+export interface ChosenMessages {
+  readonly state: State;
+  /** Of a dead letter of several messages one of them. */
+  readonly ids: readonly string[];
+  /** So many messages are meant: those that share a dead letter go together. */
+  readonly count: number;
+}
+
 export interface Chosen {
   /** Queues and subscriptions that are marked, or the one that the cursor is on. */
   readonly queues: readonly Sample[];
   /** In a list of messages: those that are marked, or the one that the cursor is on. */
-  readonly messages?: { readonly state: State; readonly ids: readonly string[] };
+  readonly messages?: ChosenMessages;
 }
 
 /** Of a command line, so that none is longer than a system takes. */
@@ -54,7 +62,7 @@ export function planOf(act: Act, { queues, messages }: Chosen): Plan | OpenPlan 
   if (queues.length === 0) return "no queue is chosen: a topic's messages are its subscriptions'";
   if (messages !== undefined && act !== "pause") {
     if (messages.ids.length === 0) return "no message is chosen";
-    return planForMessages(act, queues[0]!.name, messages.state, messages.ids);
+    return planForMessages(act, queues[0]!.name, messages);
   }
   return planForQueues(act, queues);
 }
@@ -105,10 +113,10 @@ function planForQueues(act: Act, queues: readonly Sample[]): Plan | OpenPlan | s
 function planForMessages(
   act: Act,
   queue: string,
-  state: State,
-  ids: readonly string[],
+  { state, ids, count }: ChosenMessages,
 ): Plan | OpenPlan | string {
-  const what = `${plural(ids.length, state === "dead" ? "dead letter" : "message")} of ${queue}`;
+  const together = count > ids.length ? ", all that share a letter" : "";
+  const what = `${plural(count, state === "dead" ? "dead letter" : "message")} of ${queue}${together}`;
   if (state === "inflight") return "a consumer holds it: it decides what becomes of it";
   const isDead = state === "dead";
   switch (act) {

@@ -186,10 +186,12 @@ export class Session {
       page,
     };
     const content = contentOf(frame);
+    const { detail } = frame.answered ?? {};
+    const open = detail?.kind === "message" ? detail.message : undefined;
     const around = { table: content.table, lines: content.text?.length ?? 0, page };
     const settled = settleInside(inside, around);
     this.#ui = { ...this.#ui, inside: settled };
-    return { frame: { ...frame, inside: settled }, content, around: { ...around, sample } };
+    return { frame: { ...frame, inside: settled }, content, around: { ...around, sample, open } };
   }
 
   #aroundInside(page: number) {

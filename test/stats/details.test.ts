@@ -55,6 +55,29 @@ describe("messages", () => {
   });
 });
 
+describe("a dead letter of several messages", () => {
+  test("says so at each of them", async ({ queue, look }) => {
+    await putLines(queue, 3);
+    await queue.changeSettings({ expired: "dead" });
+    async function* input(): AsyncGenerator<Buffer> {
+      yield Buffer.from("a\nb\nc\n");
+    }
+    await queue.putMany({ ttlMs: 1 }).run(input());
+    await queue.put("alone", { ttlMs: 1 });
+    await sleep(20);
+    await queue.sweep();
+    const found = await look({ kind: "messages", queue: "jobs", state: "dead", max: 9 });
+    const rows = found.kind === "messages" ? found.rows : [];
+    expect(rows.map(({ preview, letter }) => [preview, letter?.messages])).toEqual([
+      ["a", 3],
+      ["b", 3],
+      ["c", 3],
+      ["alone", undefined],
+    ]);
+    expect(new Set(rows.map(({ letter }) => letter?.name)).size).toBe(2);
+  });
+});
+
 describe("a look", () => {
   test("reads so much and no more, and the next one goes on", async ({ queue, look }) => {
     const body = Buffer.alloc(15 * 1024 * 1024, "x");

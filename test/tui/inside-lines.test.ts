@@ -19,6 +19,7 @@ import { commandLine, planOf } from "../../src/tui/plans.ts";
 import { painter, THEME_NAMES } from "../../src/tui/theme.ts";
 import { press } from "../../src/tui/ui.ts";
 import { firstUi } from "../../src/tui/ui-state.ts";
+import type { Ui } from "../../src/tui/ui-state.ts";
 import { insideFrame } from "../helpers/inside-frame.ts";
 import { sampleOf } from "../helpers/samples.ts";
 
@@ -142,6 +143,7 @@ describe("a queue on the screen", () => {
             lines: content.text?.length ?? 0,
             page: 20,
             sample,
+            open: found.kind === "message" ? found.message : undefined,
           };
           if (ui.inside && around) ui = { ...ui, inside: settleInside(ui.inside, around) };
           const next = press(ui, key, { rows, page: 20, ...(around && { inside: around }) });
@@ -197,6 +199,49 @@ describe("a narrow screen", () => {
   });
 });
 
+describe("a dead letter of several messages", () => {
+  const letter = { name: "5-1", messages: 3 };
+  const rows = ["a", "b", "c", "d"].map((id): MessageRow => ({
+    ...{ id, enqueuedMs: 1, visibleMs: 1, attempts: 1, priority: 4, bytes: 1, preview: id },
+    ...(id === "d" ? {} : { letter }),
+  }));
+  const asked = (key: string, marked: readonly string[]): Ui => {
+    const inside = { ...enter("jobs", "messages", {}, "dead"), marked: new Set(marked) };
+    const found: Detail = { kind: "messages", rows, isCut: false };
+    const { table } = contentOf(frameOf(inside, found, 120, 20, false));
+    const sample = sampleOf({ name: "jobs", dead: 4 });
+    const ui = { ...firstUi(1000, "auto"), inside };
+    const around = { table, lines: 0, page: 20, sample, open: undefined };
+    return press(ui, key, {
+      rows: [{ key: "jobs", sample, name: "jobs" }],
+      page: 20,
+      inside: around,
+    }).ui;
+  };
+
+  test("is counted whole, and named once", () => {
+    expect(asked("D", [])).toMatchObject({
+      plan: {
+        question: "throw away 3 dead letters of jobs, all that share a letter",
+        commands: [["dlq", "drop", "jobs", "a", "-f"]],
+      },
+    });
+    expect(asked("D", ["b", "c", "d"])).toMatchObject({
+      plan: {
+        question: "throw away 4 dead letters of jobs, all that share a letter",
+        commands: [["dlq", "drop", "jobs", "c", "d", "-f"]],
+      },
+    });
+    expect(asked("D", ["d"])).toMatchObject({
+      plan: { question: "throw away 1 dead letter of jobs" },
+    });
+  });
+
+  test("is not edited: the others would be dropped with it", () => {
+    expect(asked("e", []).note).toMatch(/a letter of 3 messages goes whole/);
+  });
+});
+
 describe("a question to the disk", () => {
   test("is of the view that is shown", () => {
     const kinds = VIEWS.map((view): Ask["kind"] => askOf(enter("q", view, {}, "ready"), 10).kind);
@@ -215,7 +260,7 @@ describe("a command line", () => {
 
   test("has no more ids than a system takes", () => {
     const ids = Array.from({ length: 1200 }, (_, at) => `01k8xmn3h0000tq7v5c9d2f4g6.${at}`);
-    const plan = planOf("drop", { queues, messages: { state: "ready", ids } });
+    const plan = planOf("drop", { queues, messages: { state: "ready", ids, count: 1200 } });
     expect(typeof plan === "object" && "commands" in plan && plan.commands.length).toBe(3);
   });
 
@@ -223,7 +268,7 @@ describe("a command line", () => {
     expect(planOf("redrive", { queues: [sampleOf({ name: "jobs" })] })).toBe(
       "jobs: no dead letters",
     );
-    const held = { state: "inflight", ids: ["x"] } as const;
+    const held = { state: "inflight", ids: ["x"], count: 1 } as const;
     expect(planOf("drop", { queues, messages: held })).toMatch(/a consumer holds it/);
     expect(planOf("drop", { queues: [] })).toMatch(/no queue is chosen/);
   });
