@@ -202,7 +202,13 @@ describe("a narrow screen", () => {
 describe("a dead letter of several messages", () => {
   const letter = { name: "5-1", messages: 3 };
   const rows = ["a", "b", "c", "d"].map((id): MessageRow => ({
-    ...{ id, enqueuedMs: 1, visibleMs: 1, attempts: 1, priority: 4, bytes: 1, preview: id },
+    id,
+    enqueuedMs: 1,
+    visibleMs: 1,
+    attempts: 1,
+    priority: 4,
+    bytes: 1,
+    preview: id,
     ...(id === "d" ? {} : { letter }),
   }));
   const asked = (key: string, marked: readonly string[]): Ui => {
