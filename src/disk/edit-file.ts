@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 export interface EditFile {
   readonly path: string;
   read(): Buffer;
+  /** True where an editor has left more than the file: a swap file, a copy. */
+  hasOthersBeside(): boolean;
   remove(): void;
 }
 
@@ -19,5 +21,6 @@ export function makeEditFile(name: string, bytes: Uint8Array): EditFile {
     remove();
     throw error;
   }
-  return { path, read: () => fs.readFileSync(path), remove };
+  const hasOthersBeside = (): boolean => fs.readdirSync(directory).some((one) => one !== name);
+  return { path, read: () => fs.readFileSync(path), hasOthersBeside, remove };
 }

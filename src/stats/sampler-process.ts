@@ -40,8 +40,7 @@ export async function runSamplerProcess(): Promise<void> {
     sampler?.save();
     process.exit();
   };
-  // Also where it was killed.
-  process.on("disconnect", end);
+  endWithOther(end);
   setInterval(() => tell({ kind: "beat" }), BEAT_MS);
   const task = await new Promise<Task>((resolve) => {
     process.on("message", (message: ToSampler) => {
@@ -116,6 +115,12 @@ class Rest {
     }
     this.#hasCome = false;
   }
+}
+
+/** Also where the other one was killed; but not by a ^C in the pager or the editor, which reaches all of the terminal. */
+function endWithOther(end: () => never): void {
+  process.on("disconnect", end);
+  process.on("SIGINT", () => {});
 }
 
 async function open({ dir, cacheDir }: Task): Promise<Spool> {

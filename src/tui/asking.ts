@@ -18,7 +18,10 @@ export function answer(ui: Ui, key: string): Next {
   const { plan } = ui;
   const done: Ui = { ...ui, mode: "rows", plan: undefined };
   if (plan === undefined || "withQueue" in plan) return { ui: done };
-  if (key !== "y" && key !== "Y") return { ui: { ...done, note: "nothing was done" } };
+  if (key !== "y" && key !== "Y") {
+    const kept = plan.edited === undefined ? "" : `; what was edited is in ${plan.edited.path}`;
+    return { ui: { ...done, note: `nothing was done${kept}` } };
+  }
   // What was marked is done with.
   const inside = ui.inside && { ...ui.inside, message: undefined, marked: new Set<string>() };
   return { ui: { ...done, inside, marked: new Set() }, effect: { kind: "run", plan } };

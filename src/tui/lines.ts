@@ -9,7 +9,7 @@ import { headLines, joinParts } from "./head.ts";
 import type { HeadLook } from "./head.ts";
 import { insideBelow, insideLines } from "./inside-lines.ts";
 import type { Content, InsideFrame } from "./inside-lines.ts";
-import { commandLine } from "./plans.ts";
+import { commandLine, inDir } from "./plans.ts";
 import { inverse, painted, painter, roleOf } from "./theme.ts";
 import type { Paint, Part } from "./theme.ts";
 import type { Row } from "./tree.ts";
@@ -33,6 +33,8 @@ export interface Frame extends HeadLook {
   readonly rows: readonly Row[];
   readonly longestName: number;
   readonly look: Look;
+  /** What was given as -C: commands are run with it, and so are shown with it. */
+  readonly givenDir?: string | undefined;
   /** Where a queue is looked at: that, and what there is to see. */
   readonly inside?: { readonly frame: InsideFrame; readonly content: Content };
 }
@@ -65,13 +67,13 @@ function listLines(frame: Frame, page: number, paint: Paint): string[] {
 }
 
 /** What would be done, and the same as a command line. */
-function questionOf({ ui: { plan }, size, isAscii }: Frame, paint: Paint): string[] {
+function questionOf({ ui: { plan }, size, isAscii, givenDir }: Frame, paint: Paint): string[] {
   if (plan === undefined || "withQueue" in plan) return [];
   const [command = [], ...more] = plan.commands;
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
   return [
     paint("title", cut(`${plan.question}?`, size.columns, isAscii)),
-    cut(`$ ${commandLine(command)}${others}`, size.columns, isAscii),
+    cut(`$ ${commandLine(inDir(givenDir, command))}${others}`, size.columns, isAscii),
   ];
 }
 

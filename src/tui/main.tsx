@@ -10,6 +10,7 @@ import { render } from "ink";
 
 import type { Failure } from "../stats/sampler-messages.ts";
 import { App } from "./app.tsx";
+import { LentTerminal } from "./lent-terminal.ts";
 import { Session } from "./session.ts";
 import type { SessionOptions } from "./session.ts";
 
@@ -30,6 +31,7 @@ export async function showTop(options: SessionOptions): Promise<Failure | undefi
     return failure ?? (await show(session, first));
   } finally {
     session.end();
+    for (const line of session.acts.lastWords) options.say(line);
   }
 }
 
@@ -39,7 +41,8 @@ async function show(
 ): Promise<Failure | undefined> {
   let over: Failure | undefined;
   let error: unknown;
-  const app = render(<App session={session} />, {
+  const lent = new LentTerminal(process.stdin);
+  const app = render(<App session={session} lent={lent} />, {
     alternateScreen: true,
     incrementalRendering: true,
     maxFps: MAX_FPS,
@@ -48,23 +51,26 @@ async function show(
     exitOnCtrlC: false,
     patchConsole: false,
   });
-  const end = (): void => app.unmount();
   const fail = (thrown: unknown): void => {
     error ??= thrown;
-    end();
+    if (!lent.signalled("SIGTERM")) app.unmount();
+  };
+  const end = (signal: NodeJS.Signals): void => {
+    if (!lent.signalled(signal)) session.acts.stop().then(() => app.unmount(), fail);
   };
   for (const signal of SIGNALS) process.on(signal, end);
   process.on("uncaughtException", fail);
   first.then((failure) => {
     if (failure === undefined) return;
     over = failure;
-    end();
+    if (!lent.signalled("SIGTERM")) app.unmount();
   }, fail);
   try {
     await app.waitUntilExit();
   } finally {
     process.off("uncaughtException", fail);
     for (const signal of SIGNALS) process.off(signal, end);
+    lent.end();
   }
   if (error !== undefined) throw error;
   return over;

@@ -12,6 +12,8 @@ export interface Plan {
   readonly question: string;
   /** Arguments of `spool`, one command after the other. */
   readonly commands: readonly (readonly string[])[];
+  /** A file that the first one puts: it goes as soon as that has worked, and stays where it has not. */
+  readonly edited?: { readonly path: string; remove(): void };
 }
 
 /** A plan that lacks the name of a queue. */
@@ -165,6 +167,12 @@ function planForMessages(
     default:
       return "";
   }
+}
+
+/** `dlq redrive -C DIR jobs`: behind the verb, and behind the verb of a noun. */
+export function inDir(dir: string | undefined, args: readonly string[]): string[] {
+  const verbs = args[0] === "dlq" ? 2 : 1;
+  return dir === undefined ? [...args] : [...args.slice(0, verbs), "-C", dir, ...args.slice(verbs)];
 }
 
 /** As a person would type it. */

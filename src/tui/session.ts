@@ -3,10 +3,10 @@
  * follow from both. Tells who draws that there is something new, no more often than is worth drawing.
  */
 import type { Failure } from "../stats/sampler-messages.ts";
-import type { State } from "../stats/detail.ts";
 import { isAnswerTo } from "../stats/detail.ts";
 import type { Sample } from "../stats/sample.ts";
 import type { Source } from "../stats/told.ts";
+import { Acts } from "./acts.ts";
 import { confirming } from "./asking.ts";
 import { DepthHistory } from "./depth-history.ts";
 import type { HeadLook } from "./head.ts";
@@ -16,8 +16,6 @@ import { linesOf, pageOf } from "./lines.ts";
 import type { Size } from "./lines.ts";
 import { click } from "./mouse.ts";
 import type { Plan } from "./plans.ts";
-import { edit, planOfEdited, runPlan, showInPager } from "./runner.ts";
-import type { Edited, Program } from "./runner.ts";
 import type { ThemeName } from "./theme.ts";
 import { Arranged } from "./arranged.ts";
 import type { List } from "./arranged.ts";
@@ -30,9 +28,6 @@ import type { Effect, Ui } from "./ui-state.ts";
 
 /** News is drawn so often, in ms; a key at once, of what was news then. */
 const NEWS_MS = 900;
-
-/** As `put` has it. */
-const DEFAULT_PRIORITY = 4;
 
 /** Clock and ages go on without news. */
 const TICK_MS = 1000;
@@ -52,10 +47,13 @@ export interface SessionOptions {
   readonly isReadonly: boolean;
   /** What was given as -C. */
   readonly givenDir: string | undefined;
+  /** For what is to be said when the screen is gone, a line each. */
+  readonly say: (line: string) => void;
 }
 
 export class Session {
   readonly sampler: Source;
+  readonly acts: Acts;
   readonly #options: SessionOptions;
   readonly #depths = new DepthHistory();
   readonly #ticks: NodeJS.Timeout;
@@ -69,14 +67,19 @@ export class Session {
   readonly #arranged = new Arranged();
   #newsTimer: NodeJS.Timeout | undefined;
   #drawnMs = 0;
-  /** What was edited and is not put yet. */
-  #edited: Edited | undefined;
   #told: ((failure: Failure | undefined) => void) | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#ui = firstUi(options.intervalMs, options.theme, options.isReadonly);
     this.sampler = options.open(() => this.#news());
+    const screen = {
+      note: (text: string) => this.note(text),
+      ask: (plan: Plan) => this.#ask(plan),
+      lookAgain: () => this.sampler.askAgain(),
+      answered: () => (this.#frozen ?? this.#seen(false)).answered,
+    };
+    this.acts = new Acts({ path: options.path, dir: options.givenDir }, screen);
     this.#ticks = setInterval(() => {
       if (Date.now() - this.#drawnMs >= NEWS_MS) this.#draw();
     }, TICK_MS);
@@ -97,7 +100,6 @@ export class Session {
   end(): void {
     clearInterval(this.#ticks);
     clearTimeout(this.#newsTimer);
-    this.#edited?.file.remove();
     this.sampler.end();
   }
 
@@ -152,10 +154,11 @@ export class Session {
     return linesOf({
       ...frame,
       size,
-      ui: this.#ui,
+      ui: { ...this.#ui, note: this.#ui.note || this.acts.busy },
       rows,
       longestName,
       look,
+      givenDir: this.#options.givenDir,
       ...(inside && { inside }),
     });
   }
@@ -210,8 +213,9 @@ export class Session {
     this.#draw();
   }
 
-  get #program(): Program {
-    return { path: this.#options.path, dir: this.#options.givenDir };
+  #ask(plan: Plan): void {
+    this.#ui = confirming(this.#ui, plan);
+    this.#draw();
   }
 
   get isMouse(): boolean {
@@ -228,42 +232,6 @@ export class Session {
     this.#ui = { ...this.#ui, isFrozen: false };
     this.sampler.pause(false);
     this.sampler.seek(byMs);
-  }
-
-  /** Runs what was said yes to, and looks again at once. */
-  async run(plan: Plan): Promise<void> {
-    this.note(`${plan.question} ...`);
-    const said = await runPlan(this.#program, plan);
-    this.#edited?.file.remove();
-    this.#edited = undefined;
-    this.sampler.askAgain();
-    this.note(said);
-  }
-
-  /** With the terminal: a payload in the pager. */
-  async page({ queue, state, id }: { queue: string; state: State; id: string }): Promise<void> {
-    this.note(await showInPager(this.#program, ["peek", queue, "--state", state, "--id", id]));
-  }
-
-  /** With the terminal: a dead letter in the editor; then asks whether it is to be put. */
-  async edit({ queue, id }: { queue: string; id: string }): Promise<void> {
-    this.#edited?.file.remove();
-    const edited = await edit(this.#program, queue, id);
-    if (typeof edited === "string") {
-      this.note(edited);
-      return;
-    }
-    this.#edited = edited;
-    const plan = planOfEdited(queue, id, this.#priorityOf(id), edited);
-    this.#ui = confirming(this.#ui, plan);
-    this.#draw();
-  }
-
-  #priorityOf(id: string): number {
-    const detail = this.sampler.told.answered?.detail;
-    if (detail?.kind === "message") return detail.message?.priority ?? DEFAULT_PRIORITY;
-    const rows = detail?.kind === "messages" ? detail.rows : [];
-    return rows.find((row) => row.id === id)?.priority ?? DEFAULT_PRIORITY;
   }
 
   get #shown(): Seen {

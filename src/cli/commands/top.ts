@@ -92,6 +92,7 @@ async function top(context: Context, words: readonly string[], options: Options)
     isAscii: isAsciiOnly(context.env),
     path: process.argv[1]!,
     givenDir: options.dir,
+    say: context.say,
   };
   if (options.replay !== undefined) {
     const { dir, lines } = openRecording(options.replay);
