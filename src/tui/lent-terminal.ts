@@ -63,13 +63,22 @@ export class LentTerminal {
       await suspend(async () => {
         await this.#stopReading();
         await use();
-        if (this.#isOver) await end();
-        else await this.#dropTyped();
+        if (this.#isOver) {
+          await end();
+          return;
+        }
+        await this.#dropTyped();
+        // Here and not behind the draw, which takes a turn in which keys may come.
+        this.#takeBack();
       });
     } finally {
-      this.#isLent = false;
-      process.on("SIGTSTP", this.#stop);
+      this.#takeBack();
     }
+  }
+
+  #takeBack(): void {
+    if (this.#isLent) process.on("SIGTSTP", this.#stop);
+    this.#isLent = false;
   }
 
   /**

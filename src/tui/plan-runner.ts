@@ -38,7 +38,8 @@ export class PlanRunner {
 
   /** Resolves when nothing runs any more, with what came of what did. */
   settled(): Promise<string[]> {
-    return Promise.all(this.#running.values());
+    const each = [...this.#running].map(async ([plan, ran]) => `${plan.question}: ${await ran}`);
+    return Promise.all(each);
   }
 
   /** The same, but no further command begins, and none may take for ever: one that hangs is left. */
@@ -46,10 +47,10 @@ export class PlanRunner {
     this.#isStopped = true;
     const plans = [...this.#running.keys()];
     const all = this.settled();
-    if (await Promise.race([all, sleep(PATIENCE_MS)])) return all;
+    if (await Promise.race([all, sleep(PATIENCE_MS, undefined, { ref: false })])) return all;
     for (const child of this.#children) child.kill("SIGTERM");
-    const said = await Promise.race([all, sleep(PATIENCE_MS)]);
-    return said ?? plans.map((plan) => `! not known to be done: ${plan.question}${keptIn(plan)}`);
+    const said = await Promise.race([all, sleep(PATIENCE_MS, undefined, { ref: false })]);
+    return said ?? plans.map((plan) => `${plan.question}: ! it is not known whether that was done`);
   }
 
   async #run(plan: Plan): Promise<string> {

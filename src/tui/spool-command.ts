@@ -44,7 +44,9 @@ export function callSpool(
       resolve({ isDone, stdout: Buffer.concat(stdout), lines, why: lines[0] ?? how });
     };
     child.once("error", ({ message }) => end(false, message));
-    child.once("close", (code, signal) => end(code === 0, signal ?? `exit ${code}`));
+    child.once("close", (code, signal) =>
+      end(code === 0, signal === null ? `exit ${code}` : `ended by ${signal}`),
+    );
   });
   return { child, ended };
 }

@@ -4,12 +4,13 @@
  *
  * Method: tmux is the terminal, a queue with something in each state; the real commands tell what came of it.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { describe, expect } from "vitest";
 
 import type { Cli } from "../helpers/cli.ts";
+import { until } from "../helpers/cli.ts";
 import { hasTmux, NO_TMUX, test as base } from "../helpers/terminal.ts";
 import type { Terminal } from "../helpers/terminal.ts";
 
@@ -150,6 +151,30 @@ describe("an act", () => {
     expect(await bodies(cli, "bad", "ready")).toEqual(["poison", "poison2"]);
   });
 
+  test("on several queues says the sum of what was done, and what was left out", async ({
+    top,
+    cli,
+  }) => {
+    const fill = `
+      for queue in ra rb rc; do spool queue create $queue max-attempts=1; done
+      for queue in ra rb; do
+        spool put $queue -m x > /dev/null
+        spool work $queue --until-empty -- false 2> /dev/null
+      done
+    `;
+    await cli.sh(fill);
+    const screen = await top();
+    screen.keys("/");
+    screen.type("r");
+    screen.keys("Enter", "a");
+    await screen.shows(/marked/);
+    screen.keys("R");
+    await screen.shows(/^redrive \d dead letters of \d queues\?/m);
+    screen.keys("y");
+    await screen.shows(/2 messages redriven/);
+    await cli.ok(["queue", "rm", "rb", "-f"]);
+  });
+
   test("on messages acts on those that are marked", async ({ top, cli }) => {
     const screen = await top();
     screen.keys("j", "Enter");
@@ -202,7 +227,7 @@ describe("an act", () => {
     await screen.shows(/poison2/);
     screen.keys("e");
     const asked = await screen.shows(/put what was edited into bad, and drop the dead letter\?/);
-    expect(asked).toMatch(/\$ spool put bad \S+ -p 7 -H 'To: ann' and 1 more/);
+    expect(asked).toMatch(/\$ spool put bad \S+ -p 7 -H 'To: ann' --wait 3s and 1 more/);
     screen.keys("y");
     await screen.shows(/1 message dropped/);
     const [put] = await cli.lines(["peek", "bad", "--json"]);
@@ -218,10 +243,39 @@ describe("an act", () => {
     screen.keys("Enter");
     await screen.shows(/poison2/);
     screen.keys("v");
+    await until("shown", () => existsSync(shown));
     await screen.shows(/poison2/);
     screen.keys("c");
     await screen.shows(/copied: [0-9a-z]{26}/);
     expect(readFileSync(shown, "utf8")).toBe("poison\n");
+  });
+
+  test("says what to do where a pager or an editor is not there or fails", async ({ top }) => {
+    const screen = await top("PAGER='nosuchpager -x' VISUAL=false spool top --interval 500ms");
+    screen.keys("Enter");
+    await screen.shows(/poison2/);
+    screen.keys("v");
+    await screen.shows(/! there is no pager nosuchpager: set \$PAGER/);
+    screen.keys("e");
+    await screen.shows(/! the editor false ended with exit 1: nothing was done/);
+  });
+
+  test("says why there is nothing for the pager", async ({ top, cli }) => {
+    const screen = await top();
+    screen.keys("Enter");
+    await screen.shows(/poison2/);
+    screen.keys("f");
+    await cli.ok(["queue", "rm", "bad", "-f"]);
+    screen.keys("v");
+    await screen.shows(/! no such queue: bad/);
+  });
+
+  test("is shown with -C where top was called with it", async ({ top, cli }) => {
+    const screen = await top(`SPOOL_DIR= spool top --interval 500ms -C ${cli.spool}`);
+    screen.keys("R");
+    await screen.shows((text) => text.includes(`$ spool dlq redrive -C ${cli.spool} bad\n`));
+    screen.keys("y");
+    await screen.shows(/2 messages redriven/);
   });
 
   test("is not there with --readonly", async ({ top, cli }) => {

@@ -24,9 +24,9 @@ const FILL = `
 const test = base.extend(
   "top",
   ({ cli, terminal, skip }) =>
-    async (environment: string, script = FILL): Promise<Terminal> => {
+    async (environment: string): Promise<Terminal> => {
       if (!hasTmux) skip(NO_TMUX);
-      const { code, stderr } = await cli.sh(script);
+      const { code, stderr } = await cli.sh(FILL);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       const screen = terminal({ columns: 200 });
       screen.run(`TMPDIR=${cli.dir} ${environment} spool top --interval 500ms; echo code=$?`);
@@ -177,5 +177,72 @@ describe("the editor", () => {
     process.kill(topOf(cli), "SIGTERM");
     expect(await screen.shows(/^code=0$/m)).not.toContain("edited");
     expect(editedIn(cli)).toBe(false);
+  });
+});
+
+describe("what was edited", () => {
+  const SAVE = 'sed -i "s/line 1$/cure/" "$1"';
+
+  test("stays where it could not be put, and its path is said", async ({ top, cli }) => {
+    const editor = program(cli, SAVE);
+    const screen = await top(`EDITOR=${editor.path}`);
+    await cli.ok(["queue", "set", "bad", "max-depth=1", "overflow=wait"]);
+    await cli.ok(["put", "bad", "-m", "x"]);
+    screen.keys("e");
+    const asked = await screen.shows(/put what was edited into bad/);
+    expect(asked).toMatch(/ --wait 3s and 1 more/);
+    screen.keys("y");
+    // While it waits for room that is to be seen, also behind a key.
+    await screen.shows(/drop the dead letter \.\.\./);
+    screen.keys("2");
+    await screen.shows(/\[2 workers\][^]*drop the dead letter \.\.\./);
+    const said = await screen.shows(/! queue bad is full.*; what was edited is in \S+; not done/);
+    const [edited = ""] = editedIn(cli, "cure\n") || [];
+    expect(said).toContain(edited);
+    screen.keys("q");
+    expect(await screen.shows(/^code=0$/m)).toContain(`edited and not put: ${edited}`);
+    expect(readFileSync(edited, "utf8")).toMatch(/^cure\nline 2\n/);
+  });
+
+  test("is put and its dead letter dropped before top ends", async ({ top, cli }) => {
+    const editor = program(cli, SAVE);
+    const screen = await top(`EDITOR=${editor.path}`);
+    screen.keys("e");
+    await screen.shows(/put what was edited into bad/);
+    screen.type("yq");
+    const said = await screen.shows(/^code=0$/m);
+    expect(said).toMatch(/put done, 1 message dropped/);
+    expect(said).not.toContain("edited and not put");
+    await cli.expectStatus({ ready: 1 }, "bad");
+    expect(editedIn(cli)).toBe(false);
+  });
+
+  test("is said to be there after a no, and when top is told to end", async ({ top, cli }) => {
+    const editor = program(cli, SAVE);
+    const screen = await top(`EDITOR=${editor.path}`);
+    screen.keys("e");
+    await screen.shows(/put what was edited into bad/);
+    screen.keys("n");
+    await screen.shows(/nothing was done; what was edited is in \S+spool-edit-/);
+    screen.keys("C-c");
+    expect(await screen.shows(/^code=0$/m)).toMatch(/edited and not put: \S+spool-edit-/);
+  });
+});
+
+describe("what runs", () => {
+  test("keeps top until it is done, or until the second q", async ({ top, cli }) => {
+    const slow = join(cli.dir, "slow.mjs");
+    const wait = "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000)";
+    writeFileSync(slow, `if (process.argv.includes("redrive")) ${wait};`);
+    const screen = await top(`NODE_OPTIONS=--import=${slow}`);
+    screen.keys("R", "y");
+    await screen.shows(/redrive 1 dead letter of bad \.\.\./);
+    screen.keys("q");
+    await screen.shows(/q again ends at once; ends after: redrive/);
+    screen.keys("q");
+    const said = await screen.shows(/^code=0$/m);
+    expect(said).toMatch(/^spool: redrive 1 dead letter of bad: ! ended by SIGTERM$/m);
+    await screen.back();
+    await cli.expectStatus(inBad, "bad");
   });
 });
