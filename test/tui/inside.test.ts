@@ -35,7 +35,7 @@ const test = base.extend(
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       const screen = terminal(size);
       screen.run(command);
-      await screen.shows(/all looked at/);
+      await screen.shows(/all looked at[^]*^> bad/m);
       return screen;
     },
 );

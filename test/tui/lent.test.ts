@@ -30,7 +30,7 @@ const test = base.extend(
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       const screen = terminal({ columns: 200 });
       screen.run(`TMPDIR=${cli.dir} ${environment} spool top --interval 500ms; echo code=$?`);
-      await screen.shows(/all looked at/);
+      await screen.shows(/all looked at[^]*^> bad/m);
       screen.keys("Enter");
       await screen.shows(/\[dead\]/);
       await screen.shows(/line 1/);
