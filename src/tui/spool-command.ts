@@ -4,6 +4,9 @@ import type { ChildProcess } from "node:child_process";
 
 import { inDir } from "./plans.ts";
 
+/** What is larger is neither for a pager nor for an editor, and not for our memory; base64 and JSON included. */
+const OUTPUT_BYTES = 128 * 1024 * 1024;
+
 export interface Program {
   /** A program for Node that is `spool`. */
   readonly path: string;
@@ -36,7 +39,12 @@ export function callSpool(
   const child = spawn(process.execPath, words, { stdio: [...stdio], detached: isApart });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
-  child.stdout.on("data", (bytes: Buffer) => stdout.push(bytes));
+  let bytesLeft = OUTPUT_BYTES;
+  child.stdout.on("data", (bytes: Buffer) => {
+    bytesLeft -= bytes.length;
+    if (bytesLeft >= 0) stdout.push(bytes);
+    else child.kill();
+  });
   child.stderr.on("data", (bytes: Buffer) => stderr.push(bytes));
   const ended = new Promise<Called>((resolve) => {
     const end = (isDone: boolean, how: string): void => {
@@ -44,9 +52,10 @@ export function callSpool(
       resolve({ isDone, stdout: Buffer.concat(stdout), lines, why: lines[0] ?? how });
     };
     child.once("error", ({ message }) => end(false, message));
-    child.once("close", (code, signal) =>
-      end(code === 0, signal === null ? `exit ${code}` : `ended by ${signal}`),
-    );
+    child.once("close", (code, signal) => {
+      if (bytesLeft < 0) end(false, "more than 128 MiB: too large to be shown from here");
+      else end(code === 0, signal === null ? `exit ${code}` : `ended by ${signal}`);
+    });
   });
   return { child, ended };
 }

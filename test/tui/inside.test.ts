@@ -235,6 +235,19 @@ describe("an act", () => {
     expect(await bodies(cli, "bad", "dead")).toEqual(["poison2"]);
   });
 
+  test("edits with the priority of when the editor began", async ({ top, cli }) => {
+    const editor = join(cli.dir, "editor");
+    const script = `spool dlq redrive bad; sleep 1.5; sed -i s/poison/cure/ "$1"`;
+    writeFileSync(editor, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const screen = await top(`EDITOR=${editor} spool top --interval 500ms`);
+    screen.keys("Enter");
+    await screen.shows(/poison2/);
+    screen.keys("e");
+    await screen.shows(/\$ spool put bad \S+ -p 7 -H 'To: ann'/);
+    screen.keys("n");
+    await screen.shows(/nothing was done; what was edited is in/);
+  });
+
   test("shows a payload in the pager, and copies an id", async ({ top, cli }) => {
     const pager = join(cli.dir, "pager");
     const shown = join(cli.dir, "shown");
