@@ -63,11 +63,11 @@ export class LentTerminal {
       await suspend(async () => {
         await this.#stopReading();
         await use();
+        if (!this.#isOver) await this.#dropTyped();
         if (this.#isOver) {
           await end();
           return;
         }
-        await this.#dropTyped();
         // Here and not behind the draw, which takes a turn in which keys may come.
         this.#takeBack();
       });
@@ -105,6 +105,7 @@ export class LentTerminal {
         resolve(undefined);
       };
     });
+    if (this.#isOver) this.#giveUp();
     const outcome = await Promise.race([ended, isGivenUp]);
     this.#giveUp = () => {};
     return this.#isOver ? undefined : outcome;

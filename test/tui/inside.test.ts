@@ -151,10 +151,7 @@ describe("an act", () => {
     expect(await bodies(cli, "bad", "ready")).toEqual(["poison", "poison2"]);
   });
 
-  test("on several queues says the sum of what was done, and what was left out", async ({
-    top,
-    cli,
-  }) => {
+  test("on several queues says the sum of what was done", async ({ top, cli }) => {
     const fill = `
       for queue in ra rb rc; do spool queue create $queue max-attempts=1; done
       for queue in ra rb; do
@@ -172,7 +169,6 @@ describe("an act", () => {
     await screen.shows(/^redrive \d dead letters of \d queues\?/m);
     screen.keys("y");
     await screen.shows(/2 messages redriven/);
-    await cli.ok(["queue", "rm", "rb", "-f"]);
   });
 
   test("on messages acts on those that are marked", async ({ top, cli }) => {
