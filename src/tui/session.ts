@@ -77,7 +77,7 @@ export class Session {
       note: (text: string) => this.note(text),
       ask: (plan: Plan) => this.#ask(plan),
       lookAgain: () => this.sampler.askAgain(),
-      answered: () => (this.#frozen ?? this.#seen(false)).answered,
+      answered: () => this.#shown.answered,
     };
     this.acts = new Acts({ path: options.path, dir: options.givenDir }, screen);
     this.#ticks = setInterval(() => {

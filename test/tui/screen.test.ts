@@ -363,7 +363,7 @@ describe("no screen", () => {
     screen.run(`NODE_OPTIONS=--import=${thrower} spool top --interval 500ms; echo "exit $?"`);
     await screen.shows(/all looked at/);
     expect(screen.isAlternate).toBe(true);
-    await cli.sh('pkill -USR2 -f "spool.cjs top --interval 500ms"');
+    for (const pid of topsOf(cli)) process.kill(pid, "SIGUSR2");
     await screen.shows(/planted/);
     await screen.shows(/^exit 70$/m);
     await screen.back();

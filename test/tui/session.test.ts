@@ -48,6 +48,7 @@ const test = base.extend("open", ({}, { onCleanup }) => {
       isAscii: false,
       isReadonly: true,
       givenDir: undefined,
+      say: () => {},
     });
     open.push(session);
     const shows = (...keys: string[]): string => {
