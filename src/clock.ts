@@ -12,12 +12,16 @@ const TICK_MS = 50;
 /** The same where mtimes are in whole seconds (ext3, ext4 with small inodes), or two (FAT). */
 const COARSE_TICK_MS = 3000;
 
+/** After so long, in ms, a change has another mtime than this one. */
+export const tickMsOf = (mtimeMs: number): number =>
+  mtimeMs % 1000 === 0 ? COARSE_TICK_MS : TICK_MS;
+
 /**
  * True where what was read at `nowMs` of a file or directory with this mtime can be kept: a later
  * change would have another mtime.
  */
 export function isQuietAt(nowMs: number, mtimeMs: number): boolean {
-  return mtimeMs + (mtimeMs % 1000 === 0 ? COARSE_TICK_MS : TICK_MS) < nowMs;
+  return mtimeMs + tickMsOf(mtimeMs) < nowMs;
 }
 
 /** Milliseconds that only ever go forward; their zero means nothing. */

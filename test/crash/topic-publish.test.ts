@@ -17,18 +17,18 @@ const FIVE = ["one", "two", "three", "four", "five"];
 
 describe("a publisher that dies at any call", () => {
   test("reaches all or none", async () => {
-    expect(await everyTopicCrash({ life: publishErrors(["one"]) })).toEqual([83, 83]);
+    expect(await everyTopicCrash({ life: publishErrors(["one"]) })).toEqual([88, 88]);
   });
 
   test("reaches all or none where the file system wants each sync", async () => {
     const life = publishErrors(["one"]);
-    expect(await everyTopicCrash({ life, type: ZFS })).toEqual([133, 133]);
+    expect(await everyTopicCrash({ life, type: ZFS })).toEqual([138, 138]);
     expect(await everyTopicCrash({ life, type: NFS })).toEqual([163, 163]);
   });
 
   test("reaches all and the log, or none", async () => {
     const verb = { settings: KEEP_ALL, life: publishErrors(["one"]) };
-    expect(await everyTopicCrash(verb)).toEqual([89, 89]);
+    expect(await everyTopicCrash(verb)).toEqual([94, 94]);
   });
 
   test("reaches all and the log, or none, where each sync is wanted", async () => {
@@ -38,13 +38,13 @@ describe("a publisher that dies at any call", () => {
 
   test("makes its topic for whom a pattern brings, or does not", async () => {
     const verb = { subscriptions: [ANY], life: publish(["one"]) };
-    expect(await everyTopicCrash(verb)).toEqual([79, 79]);
+    expect(await everyTopicCrash(verb)).toEqual([81, 81]);
   });
 
   test("makes its topic for nobody", async () => {
     const after: TopicAct = publish(["two"]);
     const verb = { subscriptions: [], life: publish(["one"]), after };
-    expect(await everyTopicCrash(verb)).toEqual([60, 60]);
+    expect(await everyTopicCrash(verb)).toEqual([56, 56]);
   });
 
   test("reaches all or none with what it streams", async () => {
@@ -54,36 +54,36 @@ describe("a publisher that dies at any call", () => {
       const deed = told.begin(told.hearersOf("streamed", ERROR));
       await told.to(deed, () => topic.publish(body, { headers: ERROR }));
     };
-    expect(await everyTopicCrash({ life })).toEqual([83, 83]);
+    expect(await everyTopicCrash({ life })).toEqual([88, 88]);
   });
 
   test("reaches all or none with each of many lines", async () => {
     const life = publishMany(FIVE, { batchMessages: 2 });
-    expect(await everyTopicCrash({ life })).toEqual([136, 136]);
+    expect(await everyTopicCrash({ life })).toEqual([151, 151]);
   });
 
   test("reaches who wants them with what shares a file", async () => {
     const life = publishTogether({ one: ERROR, two: {}, three: ERROR, four: ERROR, five: {} });
-    expect(await everyTopicCrash({ life })).toEqual([87, 87]);
+    expect(await everyTopicCrash({ life })).toEqual([92, 92]);
   });
 });
 
 describe("a publisher that dies where a file may have few names", () => {
   test("reaches all or none by copies", async () => {
     const life = publishErrors(["one"]);
-    expect(await everyTopicCrash({ life, links: 1 })).toEqual([116, 116]);
-    expect(await everyTopicCrash({ life, links: 2 })).toEqual([111, 111]);
+    expect(await everyTopicCrash({ life, links: 1 })).toEqual([121, 121]);
+    expect(await everyTopicCrash({ life, links: 2 })).toEqual([116, 116]);
   });
 
   test("reaches all or none by links of copies", async () => {
     const subscriptions = [ALL, ERRORS, `${TOPIC}/more`, `${TOPIC}/most`, ANY];
     const verb = { settings: KEEP_ALL, subscriptions, life: publishErrors(["one"]), links: 3 };
-    expect(await everyTopicCrash(verb)).toEqual([149, 149]);
+    expect(await everyTopicCrash(verb)).toEqual([154, 154]);
   });
 
   test("reaches all or none with a dedup key", async () => {
     const life = publish(["once"], { headers: ERROR, dedupKey: "key" });
-    expect(await everyTopicCrash({ life, after: life, links: 3 })).toEqual([126, 126]);
+    expect(await everyTopicCrash({ life, after: life, links: 3 })).toEqual([131, 131]);
   });
 });
 
@@ -93,16 +93,16 @@ const publishOnce = publish(["once"], { headers: ERROR, dedupKey: "key" });
 describe("a publisher with a dedup key that dies at any call", () => {
   test("reaches all, once, when the next process publishes again", async () => {
     const verb = { life: publishOnce, after: publishOnce };
-    expect(await everyTopicCrash(verb)).toEqual([98, 98]);
+    expect(await everyTopicCrash(verb)).toEqual([103, 103]);
     expect(await everyTopicCrash({ ...verb, type: NFS })).toEqual([203, 203]);
   });
 
   test("reaches all and the log, once, when the next process publishes again", async () => {
     const verb = { settings: KEEP_ALL, life: publishOnce, after: publishOnce };
-    expect(await everyTopicCrash(verb)).toEqual([104, 104]);
+    expect(await everyTopicCrash(verb)).toEqual([109, 109]);
   });
 
   test("reaches all or none when nobody publishes again", async () => {
-    expect(await everyTopicCrash({ life: publishOnce })).toEqual([98, 98]);
+    expect(await everyTopicCrash({ life: publishOnce })).toEqual([103, 103]);
   });
 });

@@ -43,9 +43,9 @@ describe("a recovery that dies at any call", () => {
   test("undoes or finishes a publish", async () => {
     const verb = { settings: KEEP_ALL, life: recoverAll, aheadMs: AFTER_STAGING_MS };
     expect(await everyRecovery(publish(["one"]), verb)).toEqual([
-      [45, 53],
-      [46, 54],
-      [47, 55],
+      [46, 58],
+      [47, 59],
+      [48, 60],
       [57, 61],
       [51, 55],
       [45, 49],
@@ -56,12 +56,12 @@ describe("a recovery that dies at any call", () => {
   test("finishes a publish with a dedup key", async () => {
     const verb = { life: recoverAll, aheadMs: AFTER_STAGING_MS, isStraying: true };
     expect(await everyRecovery(publishOnce, verb)).toEqual([
-      [98, 106],
-      [99, 107],
-      [100, 108],
-      [51, 55],
-      [45, 49],
-      [39, 43],
+      [108, 116],
+      [109, 117],
+      [110, 118],
+      [47, 55],
+      [41, 49],
+      [35, 43],
       [13, 13],
     ]);
   });
@@ -69,12 +69,12 @@ describe("a recovery that dies at any call", () => {
   test("undoes or finishes a replay", async () => {
     const verb = { ...withLog, life: recoverAll, aheadMs: AFTER_REPLAY_MS };
     expect(await everyRecovery(replay(ALL, ["one", "two"]), verb)).toEqual([
-      [34, 44],
-      [35, 45],
-      [36, 46],
-      [47, 52],
-      [46, 51],
-      [33, 38],
+      [30, 44],
+      [31, 45],
+      [32, 46],
+      [43, 52],
+      [42, 51],
+      [29, 38],
       [13, 13],
     ]);
   });

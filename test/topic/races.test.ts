@@ -172,6 +172,31 @@ describe("a publish", () => {
     expect(await drain(topic, "two")).toEqual(["y"]);
   });
 
+  // By a seed of the simulation: 1354856806. What it knows of the disk's clock is up to a minute old.
+  test("just after a subscription, in one tick of a clock that was set back: both get it", async ({
+    dir,
+  }) => {
+    const topic = await make(dir, "one");
+    let nowMs = 0;
+    let mtimeMs = Date.now() - 10_001;
+    const publisher = await topicOf(
+      dir,
+      (name, path) =>
+        name === "lstat" && path.endsWith("/subscriptions")
+          ? { kind: "directory", bytes: 0, mtimeMs, inode: 1, links: 2 }
+          : undefined,
+      { clock: new DiskClock(() => nowMs) },
+    );
+    await publisher.publish("w");
+    // To it the disk goes on as before, and what was changed now was changed ten seconds ago.
+    nowMs = 10_000;
+    mtimeMs = Math.ceil(Date.now() / 1000) * 1000 + 1;
+    await publisher.publish("x");
+    await topic.subscribe("two");
+    await publisher.publish("y");
+    expect(await drain(topic, "two")).toEqual(["y"]);
+  });
+
   test("on a shared disk that shows old mtimes: a new subscription gets it", async ({ dir }) => {
     const topic = await make(dir, "one");
     const publisher = await topicOf(
