@@ -199,14 +199,18 @@ describe("a publish", () => {
 
   test("on a shared disk that shows old mtimes: a new subscription gets it", async ({ dir }) => {
     const topic = await make(dir, "one");
+    let nowMs = 0;
     const publisher = await topicOf(
       dir,
       (name, path) => {
         if (name !== "lstat" || !path.endsWith("/subscriptions")) return undefined;
         return { kind: "directory", bytes: 0, mtimeMs: 1000, inode: 1, links: 2 };
       },
-      { type: NFS },
+      { type: NFS, clock: new DiskClock(() => nowMs) },
     );
+    await publisher.publish("w");
+    // So long has it been the same that it would be believed.
+    nowMs = 10_000;
     await publisher.publish("x");
     await topic.subscribe("two");
     await publisher.publish("y");
