@@ -4,6 +4,7 @@ import { listIfThere } from "../../src/disk/durable.ts";
 import type { FileSystem } from "../../src/disk/file-system.ts";
 import type { Processes } from "../../src/disk/processes.ts";
 import { fromErrno, SpoolError } from "../../src/errors.ts";
+import { TMP_SWEEP_MS } from "../../src/limits.ts";
 import type { SpoolErrorCode } from "../../src/errors.ts";
 import type { LeaseStyle } from "../../src/queue/lease.ts";
 import type { Message } from "../../src/queue/message.ts";
@@ -130,9 +131,11 @@ export class Actor {
       if (!(error instanceof SpoolError)) throw thrown;
       // Who was stopped for more than a day gives up: how much came of it is not told.
       const isLate = error.message.includes("took longer than a day");
-      // It may have happened, as after any lost reply: who put it looks for its draft, and a consumer was faster.
-      const isUnsure =
-        this.machine.counts.lostReplies > 0 && error.message.includes("removed by somebody");
+      // It may have happened, as after any lost reply: who put it looks for its draft, and a consumer was faster. Or
+      // it was stopped in its last call for so long that it was swept.
+      const mayBeGone =
+        this.machine.counts.lostReplies > 0 || this.machine.longestWaitMs(this.name) > TMP_SWEEP_MS;
+      const isUnsure = mayBeGone && error.message.includes("removed by somebody");
       if (!codes.includes(error.code) && !isLate && !isUnsure) throw thrown;
       told = error.code;
     }

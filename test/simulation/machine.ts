@@ -164,7 +164,7 @@ export class Machine {
     }
     const timer = this.time.next((other) => other === process);
     if (timer !== undefined) this.#waited(process, timer.atMs);
-    this.onEnd(process, this.#longestWaitMs.get(process) ?? 0);
+    this.onEnd(process, this.longestWaitMs(process));
     this.#running.delete(process);
     this.#stoppedUntilMs.delete(process);
     this.#dead.add(process);
@@ -173,6 +173,11 @@ export class Machine {
   }
 
   /** It wanted to go on since then. */
+  /** The longest time that it wanted to go on and could not, in ms. */
+  longestWaitMs(process: string): number {
+    return this.#longestWaitMs.get(process) ?? 0;
+  }
+
   #waited(process: string, sinceMs: number): void {
     const longestMs = this.#longestWaitMs.get(process) ?? 0;
     this.#longestWaitMs.set(process, Math.max(longestMs, this.time.nowMs - sinceMs));
