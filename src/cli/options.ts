@@ -61,11 +61,25 @@ export const collectId = (text: string, before: readonly MessageId[] = []): Mess
   parseId(text),
 ];
 
+/** So many ids are named in an error. */
+const NAMED = 3;
+
 /** The error of who asks for messages by their ids, and none of them is there. */
 export function noMessage(ids: readonly MessageId[], what: string): SpoolError {
-  const said = ids.map(({ batch, index }) => (index === 0 ? batch : `${batch}.${index}`));
-  return new SpoolError("NO_MESSAGE", `no ${what}: ${said.join(", ")}`);
+  const said = namesOf(ids);
+  const more = said.length > NAMED ? `, and ${said.length - NAMED} more` : "";
+  return new SpoolError("NO_MESSAGE", `no ${what}: ${said.slice(0, NAMED).join(", ")}${more}`);
 }
+
+/** What is to be said where something was done with fewer messages than were named; else nothing. */
+export function fewerThan(ids: readonly MessageId[] | undefined, done: number): string {
+  const missing = namesOf(ids ?? []).length - done;
+  return missing > 0 ? `; not there, or in flight: ${missing}` : "";
+}
+
+const namesOf = (ids: readonly MessageId[]): string[] => [
+  ...new Set(ids.map(({ batch, index }) => (index === 0 ? batch : `${batch}.${index}`))),
+];
 
 /** A noun with verbs of its own, which have the options. */
 export function noun(name: string, summary: string): Verb {

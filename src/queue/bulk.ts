@@ -14,7 +14,8 @@ import { browse } from "./browse.ts";
 import type { Found, State } from "./browse.ts";
 import type { Buckets } from "./buckets.ts";
 import { restOf } from "./held.ts";
-import { claiming, cutOut, offsetsIn } from "./isolate.ts";
+import type { Held } from "./held.ts";
+import { beside, claiming, cutOut, offsetsIn } from "./isolate.ts";
 import { REASON_SUFFIX } from "./layout.ts";
 import type { Room } from "./room.ts";
 
@@ -48,7 +49,11 @@ async function each(
   options: BulkOptions,
   acts: Acts,
 ): Promise<number> {
-  if (options.ids !== undefined) return eachOf(room, buckets, options, options.ids, acts.all);
+  if (options.ids !== undefined) {
+    const all = async (found: Found): Promise<number> =>
+      (await acts.all(found)) ? found.slice.count : 0;
+    return eachOf(room, buckets, options, options.ids, all);
+  }
   const { beforeMs = Number.POSITIVE_INFINITY, max = Number.POSITIVE_INFINITY } = options;
   let done = 0;
   for (const state of options.states ?? ["ready", "scheduled"]) {
@@ -66,55 +71,81 @@ async function each(
   return done;
 }
 
-/** Somebody else may have one of them in hand for a moment, and give it back under another name. */
-const PASSES = 3;
+/** What somebody else has in hand may be back in a moment: it is looked for so often, so long after the last look, in ms. */
+const PASSES = 5;
+const PAUSE_MS = 20;
 
 /**
  * The same with these messages. A slice that holds others, too, is cut, but for a dead letter of several messages,
- * which goes whole.
+ * which goes whole. What is in flight all the time is left.
+ *
+ * @param act  returns with how many messages it was done.
  */
 async function eachOf(
   room: Room,
   buckets: Buckets,
   options: BulkOptions,
   ids: readonly MessageId[],
-  act: (found: Found) => Promise<boolean>,
+  act: (found: Found) => Promise<number>,
 ): Promise<number> {
-  const { beforeMs = Number.POSITIVE_INFINITY, max = Number.POSITIVE_INFINITY } = options;
-  const indices = indicesOf(ids);
+  let wanted = indicesOf(ids);
   let done = 0;
-  const actOn = async (found: Found): Promise<number> => {
-    const count = (await act(found)) ? found.slice.count : 0;
-    done += count;
-    options.onProgress?.(done);
-    return count;
-  };
-  for (let pass = 0, isMissed = true; isMissed && pass < PASSES; pass++) {
-    isMissed = false;
-    for (const state of options.states ?? ["ready", "scheduled"]) {
-      for await (const found of browse(room, buckets, state)) {
-        const { slice } = found;
-        if (done >= max) return done;
-        if (timeOfId(slice.batch) >= beforeMs) continue;
-        const own = (indices.get(slice.batch) ?? []).filter((index) => holds(slice, index));
-        if (own.length === 0) continue;
-        const wanted = own.slice(0, max - done);
-        const isWhole = state === "dead" || wanted.length === slice.count;
-        // What somebody holds is not cut behind his back.
-        if (!isWhole && state === "inflight") continue;
-        if (options.isDryRun) {
-          done += isWhole ? slice.count : wanted.length;
-          continue;
-        }
-        let count = 0;
-        if (isWhole) count = await actOn(found);
-        else
-          for await (const part of cutOut(room, buckets, found, wanted)) count += await actOn(part);
-        isMissed ||= count < wanted.length;
-      }
+  for (let pass = 1; ; pass++) {
+    const { max = Number.POSITIVE_INFINITY } = options;
+    const gone = new Set<string>();
+    const actOn = async (found: Found): Promise<void> => {
+      const count = await act(found);
+      done += count;
+      const { batch, first } = found.slice;
+      for (let index = first; index < first + count; index++) gone.add(`${batch}.${index}`);
+      options.onProgress?.(done);
+    };
+    for await (const { found, own } of foundOf(room, buckets, options, wanted)) {
+      if (done >= max) return done;
+      const some = own.slice(0, max - done);
+      const isWhole = found.state === "dead" || some.length === found.slice.count;
+      // What somebody holds is not cut behind his back.
+      if (!isWhole && found.state === "inflight") continue;
+      if (options.isDryRun) done += isWhole ? found.slice.count : some.length;
+      else if (isWhole) await actOn(found);
+      else for await (const part of cutOut(room, buckets, found, some)) await actOn(part);
+    }
+    if (options.isDryRun) return done;
+    wanted = new Map(
+      [...wanted].map(([batch, own]) => [batch, own.filter((one) => !gone.has(`${batch}.${one}`))]),
+    );
+    if (pass === PASSES || !(await mayComeBack(room, buckets, options, wanted))) return done;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+/** The slices that hold some of these, with the indices of those. */
+async function* foundOf(
+  room: Room,
+  buckets: Buckets,
+  { states = ["ready", "scheduled"], beforeMs = Number.POSITIVE_INFINITY }: BulkOptions,
+  wanted: ReadonlyMap<string, readonly number[]>,
+): AsyncGenerator<{ found: Found; own: readonly number[] }> {
+  for (const state of states) {
+    for await (const found of browse(room, buckets, state)) {
+      if (timeOfId(found.slice.batch) >= beforeMs) continue;
+      const own = (wanted.get(found.slice.batch) ?? []).filter((one) => holds(found.slice, one));
+      if (own.length > 0) yield { found, own };
     }
   }
-  return done;
+}
+
+/** True where one of them waits or is in flight: it was in somebody's hand when we looked, or came back since. */
+async function mayComeBack(
+  room: Room,
+  buckets: Buckets,
+  { states = ["ready", "scheduled"] }: BulkOptions,
+  wanted: ReadonlyMap<string, readonly number[]>,
+): Promise<boolean> {
+  if ([...wanted.values()].every((own) => own.length === 0)) return false;
+  const asked = { states: [...states, "inflight" as const] };
+  for await (const _ of foundOf(room, buckets, asked, wanted)) return true;
+  return false;
 }
 
 /** Of each batch the indices that are wanted, each once and in rising order. */
@@ -208,20 +239,41 @@ export async function giveUp(
   ids: readonly MessageId[],
   reason: string,
 ): Promise<number> {
-  const reject = async (found: Found): Promise<boolean> => {
-    const isDone = await claiming(room, buckets, found, async (held) => {
-      for (let slice = held.slice; slice !== undefined; slice = held.slice) {
-        const [next] =
-          (await offsetsIn(room, { ...found, path: held.path, slice }, slice.first + 1)) ?? [];
-        // Damaged: whoever claims it next says so.
-        if (next === undefined) return held.giveBack().then(() => false);
-        await held.reject(next, { reason }, false);
-      }
-      return true;
-    });
-    return isDone ?? false;
+  const reject = async (found: Found): Promise<number> => {
+    let done = 0;
+    const onDone = (): void => void done++;
+    for (let left: Found | undefined = found; left !== undefined;) {
+      const own: Found = left;
+      left = await claiming(room, buckets, own, (held) =>
+        rejectSome(room, held, own, reason, onDone),
+      );
+    }
+    return done;
   };
   return eachOf(room, buckets, {}, ids, reject);
+}
+
+/** As many as a brief lease has time for, which nobody extends; returns the rest, where there is one and it was given back. */
+async function rejectSome(
+  room: Room,
+  held: Held,
+  found: Found,
+  reason: string,
+  onDone: () => void,
+): Promise<Found | undefined> {
+  const { clock } = room.disk;
+  const { leaseMs } = await room.settings();
+  const untilMs = clock.monotonicMs() + leaseMs / 2;
+  for (let slice = held.slice; slice !== undefined; slice = held.slice) {
+    const here = { ...found, path: held.path, slice };
+    const [next] = (await offsetsIn(room, here, slice.first + 1)) ?? [];
+    // Damaged: whoever claims it next says so.
+    if (next === undefined) return held.giveBack().then(() => undefined);
+    if (clock.monotonicMs() > untilMs) return held.giveBack().then(() => beside(found, slice));
+    await held.reject(next, { reason }, false);
+    onDone();
+  }
+  return undefined;
 }
 
 /**

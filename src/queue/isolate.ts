@@ -118,10 +118,7 @@ async function cutRuns(
   const edges = runs.flatMap(({ first, end }) => [first, end]);
   const offsets = await offsetsIn(room, found, ...edges);
   if (offsets === undefined) return undefined;
-  const asFound = (slice: Slice): Found => {
-    const name = formatSlice(slice);
-    return { ...found, name, slice, path: found.path.slice(0, -found.name.length) + name };
-  };
+  const asFound = (slice: Slice): Found => beside(found, slice);
   return claiming(room, buckets, found, async (held): Promise<Cut> => {
     const alone: Found[] = [];
     for (let at = runs.length - 1; at >= 0; at--) {
@@ -135,6 +132,12 @@ async function cutRuns(
     await held.giveBack();
     return { alone, front };
   });
+}
+
+/** A slice that waits where this one did. */
+export function beside(found: Found, slice: Slice): Found {
+  const name = formatSlice(slice);
+  return { ...found, name, slice, path: found.path.slice(0, -found.name.length) + name };
 }
 
 function runsOf(indices: readonly number[]): Run[] {

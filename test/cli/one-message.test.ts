@@ -93,6 +93,13 @@ describe("many ids", () => {
     expect(await bodies(cli)).toEqual(["one", "four", "five"]);
   });
 
+  test("of which some are not there: that is said", async ({ cli, five }) => {
+    const [two, four] = [five.get("two")!, five.get("four")!];
+    await cli.ok(["purge", "q", "--id", two, "-f"]);
+    const { stderr } = await cli.run(["purge", "q", "--id", two, "--id", four, "-f"]);
+    expect(stderr).toBe("spool: 1 message thrown away; not there, or in flight: 1\n");
+  });
+
   test("of none that is there are refused, also by a dry run", async ({ cli, five }) => {
     const id = five.get("two")!;
     await cli.ok(["purge", "q", "--id", id, "-f"]);

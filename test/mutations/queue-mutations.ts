@@ -248,8 +248,8 @@ const SWEEPS: readonly Mutation[] = [
   {
     name: "by ids: a slice that holds others, too, not cut",
     file: "queue/bulk.ts",
-    find: 'const isWhole = state === "dead" || wanted.length === slice.count;',
-    replace: "const isWhole = wanted.length > 0;",
+    find: 'const isWhole = found.state === "dead" || some.length === found.slice.count;',
+    replace: "const isWhole = some.length > 0;",
     breaks: "A purge by ids takes the neighbours.",
     catchers: ["test/queue/bulk.test.ts"],
   },

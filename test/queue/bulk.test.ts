@@ -7,9 +7,11 @@
  */
 import { describe, expect, test } from "vitest";
 
+import { DiskClock } from "../../src/clock.ts";
 import { parseMessageId } from "../../src/message/id.ts";
 import type { MessageId } from "../../src/message/id.ts";
 import type { Queue } from "../../src/queue/queue.ts";
+import { DEFAULT_SETTINGS } from "../../src/queue/settings.ts";
 import { openSpool } from "../../src/spool.ts";
 import { CrashingFileSystem } from "../helpers/crashing-file-system.ts";
 import { EXT4, MemoryDisk, ModelTime } from "../helpers/model-disk.ts";
@@ -36,6 +38,59 @@ test("an id that is given twice is one message", async () => {
   const [, second] = await idsOf(queue);
   expect(await queue.purge({ ids: [second!, second!] })).toBe(1);
   expect((await idsOf(queue)).map(({ index }) => index)).toEqual([0, 2]);
+});
+
+describe("what somebody has in hand", () => {
+  /** The first of three, and how it is given back. */
+  const inHand = async () => {
+    const queue = (await openSpool({ dir: "/spool", parts: { fs: disk() } })).queue("jobs");
+    await queue.putMany({}).run(lines(3));
+    const [id] = await idsOf(queue);
+    const consumer = queue.consumer("brief");
+    const claim = await consumer.claim(1);
+    const message = await consumer.open(claim!);
+    const giveBack = async (): Promise<void> => {
+      await message!.giveBack();
+      await consumer.close();
+    };
+    return { queue, id: id!, giveBack };
+  };
+
+  test("and gives back in a moment is found", async () => {
+    const { queue, id, giveBack } = await inHand();
+    setTimeout(() => void giveBack(), 30);
+    expect(await queue.purge({ ids: [id] })).toBe(1);
+    expect((await idsOf(queue)).map(({ index }) => index)).toEqual([1, 2]);
+  });
+
+  test("and keeps is left alone", async () => {
+    const { queue, id, giveBack } = await inHand();
+    expect(await queue.giveUp([id], "bad")).toBe(0);
+    await giveBack();
+    expect(await idsOf(queue)).toHaveLength(3);
+  });
+});
+
+test("many are given up by as many leases as they need, which nobody extends", async () => {
+  const fs = disk();
+  let nowMs = 0;
+  const clock = new DiskClock(() => nowMs);
+  const queue = (await openSpool({ dir: "/spool", parts: { fs, clock } })).queue("jobs");
+  await queue.create({ ...DEFAULT_SETTINGS, leaseMs: 1000 });
+  await queue.putMany({}).run(lines(100));
+  const ids = await idsOf(queue);
+  const begun: number[] = [];
+  const lasted: number[] = [];
+  fs.arm((_call, name, path) => {
+    nowMs += 10;
+    if (!path.includes("/leases/")) return;
+    if (name === "mkdir") begun.push(nowMs);
+    if (name === "rmdir") lasted.push(nowMs - begun.at(-1)!);
+  });
+  expect(await queue.giveUp(ids, "bad")).toBe(100);
+  fs.arm(() => {});
+  expect(begun.length).toBeGreaterThan(5);
+  expect(Math.max(...lasted)).toBeLessThan(1000);
 });
 
 const disk = (): CrashingFileSystem =>

@@ -14,6 +14,7 @@ import { bodyJson } from "../message-json.ts";
 import {
   command,
   examples,
+  fewerThan,
   noMessage,
   noun,
   parseDuration,
@@ -231,7 +232,7 @@ async function add(context: Context, name: string, ids: string[], options: Optio
   const wanted = ids.map(parseId);
   const added = await queue.giveUp(wanted, options.reason ?? "given up by hand");
   if (added === 0) throw noMessage(wanted, `such message ready or scheduled in ${name}`);
-  context.say(`${count(added, "message")} given up: dead letters now`);
+  context.say(`${count(added, "message")} given up: dead letters now${fewerThan(wanted, added)}`);
 }
 
 function noneOf(ids: readonly string[], name: string): SpoolError {

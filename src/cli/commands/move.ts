@@ -10,6 +10,7 @@ import {
   collectId,
   command,
   examples,
+  fewerThan,
   noMessage,
   parseDuration,
   parsePositive,
@@ -73,9 +74,12 @@ async function move(context: Context, from: string, to: string, options: Options
   progress.clear();
   if (options.id !== undefined && moved === 0)
     throw noMessage(options.id, `such message in ${from}`);
+  const fewer = fewerThan(options.id, moved);
   if (from === to) {
-    context.say(`${count(moved, "message")} ${options.dryRun ? "would be " : ""}made ready`);
+    const done = options.dryRun ? "would be made ready" : "made ready";
+    context.say(`${count(moved, "message")} ${done}${fewer}`);
     return;
   }
-  context.say(`${count(moved, "message")} ${options.dryRun ? "would be moved" : "moved"} to ${to}`);
+  const done = options.dryRun ? "would be moved" : "moved";
+  context.say(`${count(moved, "message")} ${done} to ${to}${fewer}`);
 }

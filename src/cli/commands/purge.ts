@@ -10,6 +10,7 @@ import {
   collectId,
   command,
   examples,
+  fewerThan,
   noMessage,
   parseDuration,
   parsePositive,
@@ -78,5 +79,5 @@ async function purge(context: Context, name: string, options: Options): Promise<
   progress.clear();
   if (options.id !== undefined && purged === 0)
     throw noMessage(options.id, `such message in ${name}`);
-  context.say(`${count(purged, "message")} thrown away`);
+  context.say(`${count(purged, "message")} thrown away${fewerThan(options.id, purged)}`);
 }
