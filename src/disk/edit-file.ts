@@ -21,6 +21,8 @@ export function makeEditFile(name: string, bytes: Uint8Array): EditFile {
     remove();
     throw error;
   }
-  const hasOthersBeside = (): boolean => fs.readdirSync(directory).some((one) => one !== name);
+  const hasOthersBeside = (): boolean =>
+    // An editor may have removed all of it.
+    fs.existsSync(directory) && fs.readdirSync(directory).some((one) => one !== name);
   return { path, read: () => fs.readFileSync(path), hasOthersBeside, remove };
 }

@@ -20,7 +20,7 @@ const LOOK_BYTES = 64 * 1024 * 1024;
 
 const PREVIEW_BYTES = 160;
 
-/** Files that are looked into for one page: few of many dead letters may have the reason that is asked for. */
+/** Files that are looked into for one page at the least: few of many dead letters may have the reason that is asked for. */
 const FILES = 20_000;
 
 /** Of one message that is looked at. */
@@ -46,7 +46,7 @@ export async function messageRows(
   let isCut = false;
   let leftBytes = LOOK_BYTES;
   for await (const found of queue.browse(ask.state)) {
-    if (rows.length >= ask.max || kept.size >= FILES) {
+    if (rows.length >= ask.max || kept.size >= Math.max(FILES, ask.max)) {
       isCut = true;
       break;
     }

@@ -11,6 +11,7 @@ import { render } from "ink";
 import type { Failure } from "../stats/sampler-messages.ts";
 import { App } from "./app.tsx";
 import { LentTerminal } from "./lent-terminal.ts";
+import { screenStdout } from "./screen-stdout.ts";
 import { Session } from "./session.ts";
 import type { SessionOptions } from "./session.ts";
 
@@ -43,6 +44,7 @@ async function show(
   let error: unknown;
   const lent = new LentTerminal(process.stdin);
   const app = render(<App session={session} lent={lent} />, {
+    stdout: screenStdout(process.stdout),
     alternateScreen: true,
     incrementalRendering: true,
     maxFps: MAX_FPS,

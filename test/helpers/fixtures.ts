@@ -11,7 +11,8 @@ export const test = base
   // oxlint-disable-next-line no-empty-pattern -- vitest wants a pattern
   .extend("dir", async ({}, { onCleanup }) => {
     const dir = await mkdtemp(join(tmpdir(), "dirspool-"));
-    onCleanup(() => rm(dir, { recursive: true, force: true }));
+    // Who still tells what flowed makes a file meanwhile.
+    onCleanup(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
     return dir;
   })
   // What flows would be told while the directory is removed.

@@ -51,7 +51,7 @@ const test = base.extend(
 const name = (index: number): string => `q${String(index).padStart(2, "0")}`;
 
 async function fill(dir: string, count: number): Promise<Spool> {
-  const spool = await openSpool({ dir });
+  const spool = await openSpool({ dir, tellsFlow: false });
   for (let index = 0; index < count; index++) await spool.queue(name(index)).put("x");
   return spool;
 }

@@ -66,7 +66,9 @@ function topOf(cli: Cli): number {
     const words = readFileSync(`/proc/${one}/cmdline`, "utf8").split("\0");
     return words.includes("top") && words.some((word) => word.endsWith("spool.cjs"));
   });
-  return pid ?? 0;
+  // Of 0 all of our own group would be meant.
+  if (pid === undefined) throw new Error("there is no top");
+  return pid;
 }
 
 const inBad = { ready: 0, dead: 1 };

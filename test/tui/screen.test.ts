@@ -370,6 +370,17 @@ describe("no screen", () => {
   });
 });
 
+describe("the screen", () => {
+  test("begins in the corner, wherever the prompt was", async ({ cli, terminal, skip }) => {
+    if (!hasTmux) skip(NO_TMUX);
+    await fill(cli);
+    const screen = terminal();
+    screen.run("printf abcdefgh; spool top");
+    const shown = await screen.shows(/all looked at/);
+    expect(shown).toMatch(/^spool top {2}\d\d:/);
+  });
+});
+
 describe("a disk that hangs", () => {
   test("leaves the screen alive, which says so, and can be quit", async ({ top, cli }) => {
     const screen = await top();
