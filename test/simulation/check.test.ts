@@ -81,6 +81,25 @@ test("a power cut may undo an ack, and the lease is there as before", () => {
   story.check();
 });
 
+test("who was told that the lease is lost gives back nothing", () => {
+  const givesBack = (isTold: boolean): void => {
+    const story = new Story();
+    for (const body of ["a", "b"]) story.send(QUEUE, body);
+    const hold = story.holdBy("p1", "brief");
+    hold.isMany = true;
+    const [a, b] = ["a", "b"].map((body) => story.handTo(hold, body));
+    story.pass(11_000);
+    const next = story.holdBy("p2");
+    const again = [story.handTo(next, "a", { attempt: 2 }), story.handTo(next, "b")];
+    if (isTold) story.settle(a!, "ack", "LEASE_LOST");
+    story.settle(b!, "give back");
+    for (const one of again) story.settle(one, "ack");
+    story.check();
+  };
+  givesBack(true);
+  expect(() => givesBack(false)).toThrow(/owned it from/);
+});
+
 test("by one receipt a message is settled once, or again after a power cut", () => {
   const story = new Story();
   story.send(QUEUE, "a");

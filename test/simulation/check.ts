@@ -115,7 +115,7 @@ class Checker {
       `${what}: is there ${found.length} times: ${found.map(({ id }) => id).join(", ")}; ${this.#story(key)}`,
     );
     for (const one of handings) {
-      const settled = one.settlings.filter(({ result }) => result === "ok");
+      const settled = this.#worked(one);
       // A power cut takes a settling back; then it may be done again.
       const isAgain = settled.some(
         (again, index) =>
@@ -164,9 +164,20 @@ class Checker {
   }
 
   /** Until when it certainly was in this one's hands; -1 where that is not known at all. */
-  #lastOwned({ settlings }: Handing): number {
-    const worked = settlings.filter(({ result }) => result === "ok");
-    return Math.max(-1, ...worked.map(({ began }) => began));
+  #lastOwned(handing: Handing): number {
+    return Math.max(-1, ...this.#worked(handing).map(({ began }) => began));
+  }
+
+  /** Who was told that the lease is lost, by what he settled before, gives back nothing, and is told nothing more. */
+  #worked({ settlings, hold }: Handing): Settling[] {
+    const losses = this.#history.handings
+      .filter((other) => other.hold === hold)
+      .flatMap((other) => other.settlings.filter(({ result }) => result === "LEASE_LOST"))
+      .map(({ ended = Number.POSITIVE_INFINITY }) => ended);
+    const lostAt = Math.min(Number.POSITIVE_INFINITY, ...losses);
+    return settlings.filter(
+      ({ how, result, began }) => result === "ok" && !(how === "give back" && lostAt < began),
+    );
   }
 
   #oneAck(what: string, handings: readonly Handing[]): void {
