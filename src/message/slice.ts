@@ -164,7 +164,8 @@ export function isScheduled(slice: Slice, nowMs: number): boolean {
  * Of a slice's name, without taking it apart: true where it is scheduled, if it is a slice's name at all. False says nothing.
  */
 export function scheduledByName(nowMs: number): (name: string) => boolean {
-  const now = Math.floor(nowMs);
+  // Of thirteen digits, as all times in names.
+  const now = Math.min(LAST_MS, Math.floor(nowMs));
   const [visible, front] = [String(now).padStart(13, "0"), frontOfId(now)];
   // What was put before now and is visible after it was put with a delay.
   return (name) => name.slice(2, 15) > visible && name.slice(16, 26) <= front;

@@ -199,7 +199,7 @@ describe("the time of a slice", () => {
         // Nothing else is unsure than what was put after now.
         if (putMs <= Math.floor(nowMs)) expect(isSure).toBe(isScheduled(one, nowMs));
       }),
-      { numRuns: 2000 },
+      { numRuns: 5000 },
     );
   });
 
