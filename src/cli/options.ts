@@ -71,6 +71,15 @@ export function noMessage(ids: readonly MessageId[], what: string): SpoolError {
   return new SpoolError("NO_MESSAGE", `no ${what}: ${said.slice(0, NAMED).join(", ")}${more}`);
 }
 
+/** The ids, where nothing else says how many are meant. */
+export function namedAlone(options: {
+  readonly id?: readonly MessageId[];
+  readonly max?: number;
+  readonly older?: number;
+}): readonly MessageId[] | undefined {
+  return options.max === undefined && options.older === undefined ? options.id : undefined;
+}
+
 /** What is to be said where something was done with fewer messages than were named; else nothing. */
 export function fewerThan(ids: readonly MessageId[] | undefined, done: number): string {
   const missing = namesOf(ids ?? []).length - done;

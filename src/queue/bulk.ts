@@ -1,5 +1,5 @@
 /**
- * Acts on many messages at once: purge, move, redrive, drop, give up.
+ * Acts on many messages at once: purge, move, redrive, drop.
  *
  * Each slice is one unlink or one rename, so it competes fairly with consumers: who is first has it.
  * A slice that holds more messages than are wanted is shortened from its front by a rename in place.
@@ -14,8 +14,7 @@ import { browse } from "./browse.ts";
 import type { Found, State } from "./browse.ts";
 import type { Buckets } from "./buckets.ts";
 import { restOf } from "./held.ts";
-import type { Held } from "./held.ts";
-import { beside, claiming, cutOut, offsetsIn } from "./isolate.ts";
+import { claiming, cutOut, offsetsIn } from "./isolate.ts";
 import { REASON_SUFFIX } from "./layout.ts";
 import type { Room } from "./room.ts";
 
@@ -81,7 +80,7 @@ const PAUSE_MS = 20;
  *
  * @param act  returns with how many messages it was done.
  */
-async function eachOf(
+export async function eachOf(
   room: Room,
   buckets: Buckets,
   options: BulkOptions,
@@ -230,50 +229,6 @@ async function movePart(
     return (await to.buckets.place(held.path, target)) !== undefined;
   });
   return isMoved ? count : 0;
-}
-
-/** Makes dead letters of these messages, where they wait. Returns how many. */
-export async function giveUp(
-  room: Room,
-  buckets: Buckets,
-  ids: readonly MessageId[],
-  reason: string,
-): Promise<number> {
-  const reject = async (found: Found): Promise<number> => {
-    let done = 0;
-    const onDone = (): void => void done++;
-    for (let left: Found | undefined = found; left !== undefined;) {
-      const own: Found = left;
-      left = await claiming(room, buckets, own, (held) =>
-        rejectSome(room, held, own, reason, onDone),
-      );
-    }
-    return done;
-  };
-  return eachOf(room, buckets, {}, ids, reject);
-}
-
-/** As many as a brief lease has time for, which nobody extends; returns the rest, where there is one and it was given back. */
-async function rejectSome(
-  room: Room,
-  held: Held,
-  found: Found,
-  reason: string,
-  onDone: () => void,
-): Promise<Found | undefined> {
-  const { clock } = room.disk;
-  const { leaseMs } = await room.settings();
-  const untilMs = clock.monotonicMs() + leaseMs / 2;
-  for (let slice = held.slice; slice !== undefined; slice = held.slice) {
-    const here = { ...found, path: held.path, slice };
-    const [next] = (await offsetsIn(room, here, slice.first + 1)) ?? [];
-    // Damaged: whoever claims it next says so.
-    if (next === undefined) return held.giveBack().then(() => undefined);
-    if (clock.monotonicMs() > untilMs) return held.giveBack().then(() => beside(found, slice));
-    await held.reject(next, { reason }, false);
-    onDone();
-  }
-  return undefined;
 }
 
 /**

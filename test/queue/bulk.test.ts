@@ -71,6 +71,21 @@ describe("what somebody has in hand", () => {
   });
 });
 
+test("each claim gives up one at the least, however slow the disk is", async () => {
+  const fs = disk();
+  let nowMs = 0;
+  const clock = new DiskClock(() => nowMs);
+  const queue = (await openSpool({ dir: "/spool", parts: { fs, clock } })).queue("jobs");
+  await queue.create({ ...DEFAULT_SETTINGS, leaseMs: 1000 });
+  await queue.putMany({}).run(lines(5));
+  const ids = await idsOf(queue);
+  fs.arm((call) => {
+    nowMs += 600;
+    if (call > 5000) throw new Error("it goes round for ever");
+  });
+  expect(await queue.giveUp(ids, "bad")).toBe(5);
+});
+
 test("many are given up by as many leases as they need, which nobody extends", async () => {
   const fs = disk();
   let nowMs = 0;

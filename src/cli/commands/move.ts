@@ -11,6 +11,7 @@ import {
   command,
   examples,
   fewerThan,
+  namedAlone,
   noMessage,
   parseDuration,
   parsePositive,
@@ -74,7 +75,7 @@ async function move(context: Context, from: string, to: string, options: Options
   progress.clear();
   if (options.id !== undefined && moved === 0)
     throw noMessage(options.id, `such message in ${from}`);
-  const fewer = fewerThan(options.id, moved);
+  const fewer = fewerThan(namedAlone(options), moved);
   if (from === to) {
     const done = options.dryRun ? "would be made ready" : "made ready";
     context.say(`${count(moved, "message")} ${done}${fewer}`);

@@ -11,6 +11,7 @@ import {
   command,
   examples,
   fewerThan,
+  namedAlone,
   noMessage,
   parseDuration,
   parsePositive,
@@ -79,5 +80,5 @@ async function purge(context: Context, name: string, options: Options): Promise<
   progress.clear();
   if (options.id !== undefined && purged === 0)
     throw noMessage(options.id, `such message in ${name}`);
-  context.say(`${count(purged, "message")} thrown away${fewerThan(options.id, purged)}`);
+  context.say(`${count(purged, "message")} thrown away${fewerThan(namedAlone(options), purged)}`);
 }
